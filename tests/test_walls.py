@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
 FILES = sorted(BENCH.rglob("*.py"))
 WORKER = [path for path in FILES if path.is_relative_to(BENCH / "worker")]
-HEAVY = ("torch", "torchvision", "ultralytics")
+HEAVY = ("torch", "torchvision", "ultralytics", "transformers", "accelerate")
 
 METERS = {"psutil", "pynvml", "zeus_apple_silicon"}
 """What may measure energy or memory in a worker, where it is installed."""
 
-LIBRARIES = {"torch", "torchvision", "ultralytics", "numpy", "cv2", *METERS}
+LIBRARIES = {"torch", "torchvision", "ultralytics", "transformers", "numpy", "cv2", *METERS}
 """What else a worker may import: what is measured, and what that brings along."""
 
 MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
@@ -96,6 +96,9 @@ OPEN_TO_ALL = ("bench.worker.protocol", "bench.worker.text", "bench.worker.workl
 
 ULTRALYTICS = "worker/workloads/ultralytics/"
 """The folder that may import Ultralytics."""
+
+HUGGINGFACE = "worker/workloads/huggingface/"
+"""The folder that may import Transformers."""
 
 
 def name_of(path: Path) -> str:
@@ -256,6 +259,15 @@ def test_ultralytics_is_imported_below_its_own_folder_alone(path: Path) -> None:
     outside = [name for name in imports_of(path) if within(name, "ultralytics")]
     own = [name for name in imports_of(path) if within(name, "bench.worker.workloads.ultralytics")]
     if not name_of(path).startswith(ULTRALYTICS):
+        assert outside == []
+        assert name_of(path) == "worker/workloads/__init__.py" or own == []
+
+
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
+def test_transformers_is_imported_below_its_own_folder_alone(path: Path) -> None:
+    outside = [name for name in imports_of(path) if within(name, "transformers")]
+    own = [name for name in imports_of(path) if within(name, "bench.worker.workloads.huggingface")]
+    if not name_of(path).startswith(HUGGINGFACE):
         assert outside == []
         assert name_of(path) == "worker/workloads/__init__.py" or own == []
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..text import one_line
+from ..workloads import workloads
 
 DISTRIBUTIONS = {
     "ultralytics": ("ultralytics", "ultralytics-opencv-headless"),
@@ -52,6 +53,15 @@ SITES = ("site-packages", "dist-packages")
 
 SLACK = 2 * 10**9
 """Nanoseconds by which a file may be newer than the list of installed files, since that is written last."""
+
+
+def modules() -> dict[str, tuple[str, ...]]:
+    """Return the modules whose figures count with the distributions that install them, those of families included."""
+    named = dict(DISTRIBUTIONS)
+    for workload in workloads().values():
+        for module, distributions in workload.distributions.items():
+            named.setdefault(module, distributions)
+    return named
 
 
 class Unidentified(Exception):
@@ -170,9 +180,7 @@ def _text(file: Path) -> str:
 
 def _candidates(name: str) -> list[importlib.metadata.Distribution]:
     """Return the distributions that may have installed a module, in the order in which Python finds them."""
-    every = [
-        distribution for named in DISTRIBUTIONS[name] for distribution in importlib.metadata.distributions(name=named)
-    ]
+    every = [distribution for named in modules()[name] for distribution in importlib.metadata.distributions(name=named)]
     return [distribution for distribution in every if _version(distribution)]
 
 

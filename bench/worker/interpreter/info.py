@@ -13,7 +13,7 @@ from typing import Any
 from ..monitors import macos
 from ..protocol import PYTHON_FLOOR, TORCH_FLOOR
 from ..workloads import Requirement, Workload, workloads
-from .identity import DISTRIBUTIONS, Unidentified, identify, release
+from .identity import DISTRIBUTIONS, Unidentified, identify, modules, release
 from .variables import chosen
 
 TORCH = Requirement("torch", TORCH_FLOOR)
@@ -130,15 +130,6 @@ def thermal() -> str | None:
         return macos.thermal()
     except (OSError, AttributeError):
         return None
-
-
-def modules() -> dict[str, tuple[str, ...]]:
-    """Return the modules whose figures count with the distributions that install them, those of families included."""
-    named = dict(DISTRIBUTIONS)
-    for workload in workloads().values():
-        for module, distributions in workload.distributions.items():
-            named.setdefault(module, distributions)
-    return named
 
 
 def versions(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

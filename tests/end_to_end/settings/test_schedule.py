@@ -94,14 +94,14 @@ def test_how_the_optimizer_walks_its_parameters_is_read_back(asked, kernel):
     import torch
 
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))], **asked)
-    assert read_settings._kernel(optimizer) == kernel
+    assert effective_settings.optimizer_kernel(optimizer) == kernel
 
 
 def test_how_an_optimizer_of_ultralytics_own_walks_is_not_known():
     class Own:
         param_groups = ({"params": []},)
 
-    assert read_settings._kernel(Own()) is None
+    assert effective_settings.optimizer_kernel(Own()) is None
 
 
 def test_the_moving_average_is_read_back_and_its_loss_is_noticed(monkeypatch, trainer):

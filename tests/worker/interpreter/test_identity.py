@@ -17,6 +17,7 @@ import pytest
 from bench.worker.interpreter import identity
 from bench.worker.interpreter.identity import Unidentified, differs, identify
 from bench.worker.interpreter.info import facts
+from bench.worker.workloads import workloads
 from tests.made_packages import install, metadata, module
 
 ENTRY = Path(identity.__file__).parents[1] / "entry.py"
@@ -271,7 +272,7 @@ def test_an_interpreter_with_nothing_in_it() -> None:
     assert (interpreter_facts["packages"], interpreter_facts["imported"], interpreter_facts["offers"]) == (
         {},
         {},
-        {"ultralytics": {}},
+        {name: {} for name in workloads()},
     )
     assert interpreter_facts["unusable"].startswith("ultralytics is not installed")
 

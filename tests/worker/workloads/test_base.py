@@ -50,8 +50,9 @@ def test_a_family_that_need_not_be_named_is_left_out_of_the_case(plain_workload:
 
 
 def test_an_unknown_family_is_one_sentence() -> None:
+    families = ", ".join(base.workloads())
     with pytest.raises(
-        UsageError, match=re.escape("model 'hf:bert-base': there is no workload 'hf': use ultralytics.")
+        UsageError, match=re.escape(f"model 'hf:bert-base': there is no workload 'hf': use {families}.")
     ):
         parse_model("hf:bert-base")
     assert base.family_of("hf:bert-base").name == "ultralytics", "a record of it can still be read"
