@@ -14,7 +14,7 @@ from bench.cases.model_argument import parse_model, split_files
 from bench.errors import UsageError
 
 MODES = ("train", "predict")
-PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
+PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16", "half": "half"}
 """Values of ``amp``, with their names in a case's id."""
 
 
@@ -26,7 +26,7 @@ def parse_mode(text: str) -> str:
 
 
 def parse_amp(text: str) -> str:
-    """``off``, ``on`` or ``bf16``."""
+    """``off``, ``on``, ``bf16`` or ``half``."""
     if text not in PRECISIONS:
         raise UsageError(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
     return text
@@ -241,7 +241,7 @@ for fixed_axis in (
         "amp",
         "AMP",
         parse_amp,
-        "off,on,bf16",
+        "off,on,bf16; reference models also half",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
         order=order_of(list(PRECISIONS)),

@@ -188,9 +188,16 @@ def points(
         named: the axes whose values the user named; the others take a model's own values where it has them.
     """
     for ranked in enumerate(lists["model"]):
-        own = family_of(ranked[1]).natural_values(own_name(ranked[1]))
+        family, model = family_of(ranked[1]), own_name(ranked[1])
+        own = family.natural_values(model)
         values = {**lists, **{name: own[name] for name in own if name not in named}}
-        yield from itertools.product(*([ranked] if name == "model" else enumerate(values[name]) for name in names))
+        chosen = {name: list(enumerate(values[name])) for name in names} | {"model": [ranked]}
+        parts = [chosen]
+        if "batch" in own and "batch" not in named:  # which depends on the size
+            batches = {size: list(enumerate(family.natural_batches(model, size))) for size in values["imgsz"]}
+            parts = [chosen | {"imgsz": [size], "batch": batches[size[1]]} for size in chosen["imgsz"]]
+        for part in parts:
+            yield from itertools.product(*(part[name] for name in names))
 
 
 def check_workloads(

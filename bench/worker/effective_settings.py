@@ -199,3 +199,20 @@ def channels_last(model: Any) -> bool:
 
     kernels = [p for p in model.parameters() if p.dim() == 4 and p.shape[-1] > 1 and p.shape[1] > 1]
     return bool(kernels) and all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+
+
+def optimizer_kernel(optimizer: Any) -> str | None:
+    """Return the optimizer's implementation: ``fused``, ``foreach`` or ``loop``; None where that is unknown."""
+    group = optimizer.param_groups[0]
+    if group.get("fused"):
+        return "fused"
+    if "foreach" not in group:
+        return None
+    if group["foreach"] is not None:
+        return "foreach" if group["foreach"] else "loop"
+    try:
+        from torch.optim.optimizer import _default_to_fused_or_foreach  # torch itself calls it at every step
+    except ImportError:
+        return None
+    foreach = _default_to_fused_or_foreach(group["params"], differentiable=False, use_fused=False)[1]
+    return "foreach" if foreach else "loop"

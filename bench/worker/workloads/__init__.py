@@ -2,8 +2,10 @@
 
 from . import cpu_parity, sanity_checks
 from .base import Override, Requirement, Workload, find, register, workloads
+from .reference.workload import Torch
 from .ultralytics.workload import Ultralytics
 
 __all__ = ["Override", "Requirement", "Workload", "cpu_parity", "find", "register", "sanity_checks", "workloads"]
 
 register(Ultralytics())
+register(Torch())

@@ -74,6 +74,8 @@ class Workload:
         takes_data: whether a user may name an own data set.
         library: module of its library; empty for torch alone.
         requires: packages that have to be installed besides torch.
+        model_requires: by model, further packages that it needs.
+        precisions: values of ``amp`` that it takes; a case with another one is unsupported.
         distributions: by module, the distributions that may install it; their versions are recorded.
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
@@ -96,6 +98,8 @@ class Workload:
     takes_data: bool = False
     library: str = ""
     requires: tuple[Requirement, ...] = ()
+    model_requires: Mapping[str, tuple[Requirement, ...]] = {}
+    precisions: tuple[str, ...] = ("off", "on", "bf16")
     distributions: Mapping[str, tuple[str, ...]] = {}
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
@@ -161,6 +165,12 @@ class Workload:
         """
         return ""
 
+    def why_no_precision(self, amp: str) -> str:
+        """Say why no case of this family has a precision, as one sentence; empty where some may have it."""
+        if amp in self.precisions:
+            return ""
+        return f"amp {amp} was asked: the workload {self.name} takes {', '.join(self.precisions)}."
+
     def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
         """Return the library arguments that the recipe fixes for a model in a mode."""
         return self.overrides.get(mode, ())
@@ -168,6 +178,10 @@ class Workload:
     def natural_values(self, model: str) -> dict[str, list[Any]]:
         """Return a model's own values of ``batch`` and ``imgsz``, where the user names none."""
         return {}
+
+    def natural_batches(self, model: str, imgsz: int) -> list[int]:
+        """Return a model's own batches at a size, where the user names none; empty for those of the profile."""
+        return list(self.natural_values(model).get("batch", ()))
 
     def units(self, model: str, imgsz: int) -> dict[str, Any]:
         """Return ``unit``, ``size_unit`` and ``epoch_items`` of a model at a size."""

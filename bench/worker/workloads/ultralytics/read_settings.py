@@ -75,7 +75,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "images_dropped": _dropped(trainer),
         **_augmentation(dataset.transforms),
         "optimizer": type(trainer.optimizer).__name__,
-        "optimizer_impl": _kernel(trainer.optimizer),
+        "optimizer_impl": effective_settings.optimizer_kernel(trainer.optimizer),
         "accumulate": trainer.accumulate,
         "loss_scaling": trainer.scaler.is_enabled(),
         "ema": bool(trainer.ema and trainer.ema.enabled),
@@ -324,23 +324,6 @@ def _transforms(transform: Any) -> list[Any]:
     """Return a transform and all transforms nested in it."""
     inner = getattr(transform, "transforms", None)
     return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
-
-
-def _kernel(optimizer: Any) -> str | None:
-    """Return the optimizer's implementation: ``fused``, ``foreach`` or ``loop``; None where that is unknown."""
-    group = optimizer.param_groups[0]
-    if group.get("fused"):
-        return "fused"
-    if "foreach" not in group:
-        return None
-    if group["foreach"] is not None:
-        return "foreach" if group["foreach"] else "loop"
-    try:
-        from torch.optim.optimizer import _default_to_fused_or_foreach  # torch itself calls it at every step
-    except ImportError:
-        return None
-    foreach = _default_to_fused_or_foreach(group["params"], differentiable=False, use_fused=False)[1]
-    return "foreach" if foreach else "loop"
 
 
 def _assigner_fallback(model: Any) -> bool | None:
