@@ -60,7 +60,8 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
     throughput at that size. Among the cases of that size and device without a doubt it is the fastest, or the fastest
-    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none.
+    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none, and of
+    these only those with the unit and the epoch of the first.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
@@ -77,12 +78,13 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
-    """Return the measured rows of a mode that may be its reference case: those of one workload."""
+    """Return the measured rows of a mode that may be its reference case: those of one workload, unit and epoch."""
     measured = table[(table["mode"] == mode) & (table["status"] == "measured")]
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
-    return [row for row in rows if row["workload"] == workload]
+    alike = [row for row in rows if row["workload"] == workload]
+    return [row for row in alike if all(row[name] == alike[0][name] for name in ("unit", "size_unit", "epoch_images"))]
 
 
 def _rate(row: dict[str, Any]) -> float:

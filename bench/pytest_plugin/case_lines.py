@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
+from bench.analysis.units import shared_unit, units_of_case
 from bench.cases import Case
 from bench.cases.axes import axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
@@ -49,7 +50,9 @@ class CaseLines:
             epoch_images: images of an epoch; 0 for COCO's.
         """
         self.axes = shown_axes(cases)
-        self._epoch_images = epoch_images
+        units = {units_of_case(case) for case in cases}
+        self._epoch = "epoch" if epoch_images or any(one.epoch_items for one in units) else "COCO epoch"
+        self._rate = f"{shared_unit(units)}s/s"
         self._number = 2 * len(str(total)) + 1
         self._widths = {
             axis: max([len(title(axis)), *(len(cell(axis, case.value(axis), case)) for case in cases)])
@@ -73,9 +76,8 @@ class CaseLines:
         if not (gap := self.gap(width)):
             return ""
         names = [f"{title(axis):{_side(axis)}{size}}" for axis, size in self._widths.items()]
-        epoch = "epoch" if self._epoch_images else "COCO epoch"
         label = (" " * gap).join([" " * self._number, *names])
-        return self._columns(epoch, "images/s", "memory", label, gap)
+        return self._columns(self._epoch, self._rate, "memory", label, gap)
 
     def name(self, case: Case) -> str:
         """Return the name of a case by its values on the shown axes: ``train yolov8n batch 16 320 px``."""
@@ -106,7 +108,7 @@ class CaseLines:
             start, end = len(label), len(label) + gap + RATE
             pieces = [(line[:start], ""), (line[start:end], "bold"), (line[end:], "")]
         else:
-            unit = rate.replace(" ±", " images/s ±") if "±" in rate else f"{rate} images/s"
+            unit = rate.replace(" ±", f" {self._rate} ±") if "±" in rate else f"{rate} {self._rate}"
             figures = ", ".join(filter(None, [unit.strip(), f"{epoch} per epoch" if epoch else "", memory]))
             pieces = [(label, ""), *_next_lines(figures, width, "bold")]
         for texts, style in ((short, "yellow"), (list(notes), "dim")):

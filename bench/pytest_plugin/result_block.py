@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.units import in_units
 from bench.cases.axes import NOT_ASKED, value_label
 from bench.cases.device_kinds import HOST
 from bench.formatting import format_bytes, format_duration, format_number, format_percent
@@ -126,10 +127,14 @@ def reference_lines(rows: Mapping[str, Mapping[str, Any]], result: Result) -> li
     """Describe the reference case of each mode, with the time of an epoch in training."""
     lines = []
     for mode, row in rows.items():
-        text = f"{case_text(row, result.devices)}: {format_number(row['images_per_second'])} images/s{plus_minus(row)}"
+        rate = f"{format_number(row['images_per_second'])} images/s{plus_minus(row)}"
+        text = f"{case_text(row, result.devices)}: {rate}"
         if mode == "train":
-            epoch = "COCO epoch" if result.is_coco else f"epoch of {result.epoch_images:,} images"
+            items = int(row["epoch_images"])
+            is_coco = result.is_coco and items == result.epoch_images
+            epoch = "COCO epoch" if is_coco else f"epoch of {items:,} images"
             text += f", {epoch} {format_duration(row['seconds_per_epoch'])}"
+        text = in_units(text, row)
         lines.append((TITLES[mode], text))
     return lines
 

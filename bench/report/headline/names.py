@@ -51,9 +51,9 @@ def size(row: dict[str, Any]) -> str:
 
 def epoch(row: dict[str, Any], images: int) -> str:
     """Name the epoch that a row is projected to, with its size: ``one COCO epoch at 640 px``."""
-    if row["unit"] == IMAGE and images == COCO_TRAIN_IMAGES:
+    items = int(row["epoch_images"])
+    if row["unit"] == IMAGE and items == COCO_TRAIN_IMAGES:
         return f"one COCO epoch at {size(row)}"
-    items = int(row["epoch_images"]) if row["unit"] != IMAGE else images
     return in_units(f"{items:,} images at ", row) + size(row)
 
 

@@ -65,7 +65,9 @@ class Loop:
         self.loader = make_loader(data, self.setup, case, self.device, workers, training)
         self.optimizer = make_optimizer(self.model, self.setup, overrides.get("optimizer")) if training else None
         self.scaler = torch.amp.GradScaler(
-            self.device.type, enabled=training and self.amp == "on", **({"init_scale": loss_scale} if loss_scale else {})
+            self.device.type,
+            enabled=training and self.amp == "on",
+            **({"init_scale": loss_scale} if loss_scale else {}),
         )
         self.criterion = torch.nn.CrossEntropyLoss()
         self.batch_shape: tuple[int, ...] = ()
@@ -192,5 +194,7 @@ def make_optimizer(model: Any, setup: Setup, asked: str | None = None) -> Any:
 def architecture_of(model: Any) -> str:
     """Return the name in :data:`~.models.MODELS` of the architecture that a live model has, by its layers."""
     count = sum(p.numel() for p in model.parameters())
-    known = {setup.parameters: reference.architecture for reference in MODELS.values() for setup in reference.setups.values()}
+    known = {
+        setup.parameters: reference.architecture for reference in MODELS.values() for setup in reference.setups.values()
+    }
     return known.get(count, f"{type(model).__name__} with {count:,} parameters")

@@ -55,7 +55,9 @@ def _provided(name: str, root: Path, items: int, seed: int) -> dict[str, Any]:
     if (facts := _facts(pool)) is None:
         discard(pool)
         make: Callable[[Path], None] = (
-            (lambda folder: _make_files(folder, seed)) if name == IMAGENET else lambda folder: _make_array(folder, name, seed)
+            (lambda folder: _make_files(folder, seed))
+            if name == IMAGENET
+            else lambda folder: _make_array(folder, name, seed)
         )
         into_place(pool, FACTS, make)
         facts = _facts(pool) or {}
