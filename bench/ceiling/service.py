@@ -15,6 +15,7 @@ from bench.cases.device_kinds import kind_of, named_twice, ranks
 from bench.cases.model_labels import show_together
 from bench.errors import UsageError
 from bench.formatting import format_rough_bytes, format_rough_duration
+from bench.worker.workloads.base import family_of, own_name
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.ceiling.batch_search import Search
@@ -32,7 +33,9 @@ DEFAULT_MAX_BATCH = 1024
 
 
 def search_cases(values: dict[str, list[Any]]) -> list[Case]:
-    """Return the cases of mode ``ceiling`` for values of all axes but batch; without sizes, the device's default sizes.
+    """Return the cases of mode ``ceiling`` for values of all axes but batch.
+
+    Without sizes, they are the model's own, or else the default sizes of the device.
 
     Raises:
         UsageError: for an axis that training does not take.
@@ -46,7 +49,7 @@ def search_cases(values: dict[str, list[Any]]) -> list[Case]:
         Case.of({"mode": CEILING, "device": device, "batch": 0, "imgsz": size, **dict(zip(others, point, strict=True))})
         for device in values["device"]
         for point in itertools.product(*(values[name] for name in others))
-        for size in values.get("imgsz") or default_sizes(device)
+        for size in values.get("imgsz") or own_sizes(point[0]) or default_sizes(device)
     ]
 
 
@@ -106,6 +109,11 @@ def unsupported(request: SearchRequest) -> Outcome | None:
     if ranks(request.case.device) == 1:
         return None
     return unsupported_reason({**request.case.values, "mode": "train", "batch": request.granularity})
+
+
+def own_sizes(model: str) -> list[int]:
+    """Return a model's own sizes where the user names none; empty for a model without any."""
+    return list(family_of(model).natural_values(own_name(model)).get("imgsz", ()))
 
 
 def default_sizes(device: str) -> list[int]:

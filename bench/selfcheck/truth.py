@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -103,6 +104,7 @@ def summary(logs: Sequence[float]) -> Check:
 
 def plan(case: TruthCase) -> PlannedRun:
     """Return the training case on the CPU, with its recipe."""
-    values = {"model": [case.model], "batch": [case.batch], "imgsz": [case.imgsz], "mode": ["train"], "amp": ["off"]}
+    values: dict[str, list[Any]] = {"mode": ["train"], "model": [case.model], "amp": ["off"]}
+    values |= {"batch": [case.batch], "imgsz": [case.imgsz]}
     [planned] = expand_grid(profile("quick"), [HOST], values)
     return planned

@@ -1,4 +1,4 @@
-"""Timer of plain training: counts batches, reports the seconds of every block of steps, and takes turns between them."""
+"""Timer of plain training: reports the seconds of every block of steps, and takes turns between them."""
 
 from __future__ import annotations
 

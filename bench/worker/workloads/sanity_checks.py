@@ -54,9 +54,10 @@ class TrainingSanityChecks:
 
     Args:
         results: dictionary for the results. ``loss``: items of the last step. ``mean_loss``: over the steps of the last
-            epoch. ``gradient_norm``: of the first optimizer step with finite gradients in most parameters. ``parameters``: number of
-            trained parameters. ``with_gradient``: number of parameters with a gradient that is not 0. ``moved``: number
-            of parameters that moved. ``loss_scale``: under fp16, before and after the window.
+            epoch. ``gradient_norm``: of the first optimizer step with finite gradients in most parameters.
+            ``parameters``: number of trained parameters. ``with_gradient``: number of parameters with a gradient that
+            is not 0. ``moved``: number of parameters that moved. ``loss_scale``: under fp16, before and after
+            the window.
         may_be_zero: loss items that stay 0 in training that works.
         zero_means: cause of a loss that stays 0, besides a broken loss.
     """

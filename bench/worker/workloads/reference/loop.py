@@ -63,12 +63,9 @@ class Loop:
         self.model.train(training)
         workers = int(overrides.get("workers", self.setup.workers))
         self.loader = make_loader(data, self.setup, case, self.device, workers, training)
-        self.optimizer = make_optimizer(self.model, self.setup, overrides.get("optimizer")) if training else None
-        self.scaler = torch.amp.GradScaler(
-            self.device.type,
-            enabled=training and self.amp == "on",
-            **({"init_scale": loss_scale} if loss_scale else {}),
-        )
+        self.optimizer: Any = make_optimizer(self.model, self.setup, overrides.get("optimizer")) if training else None
+        init = {"init_scale": loss_scale} if loss_scale else {}
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=training and self.amp == "on", **init)
         self.criterion = torch.nn.CrossEntropyLoss()
         self.batch_shape: tuple[int, ...] = ()
         self.loss_items: dict[str, float] = {}
@@ -146,7 +143,7 @@ def build(name: str, imgsz: int, setup: Setup) -> Any:
 
     if name == "lstm256":
 
-        class Classifier(torch.nn.Module):
+        class Classifier(torch.nn.Module):  # type: ignore[misc]
             """An LSTM over the rows of an image, and a linear layer on its last output."""
 
             def __init__(self) -> None:
@@ -191,10 +188,9 @@ def make_optimizer(model: Any, setup: Setup, asked: str | None = None) -> Any:
     return getattr(torch.optim, name)(model.parameters(), lr=setup.arguments["lr"])
 
 
-def architecture_of(model: Any) -> str:
-    """Return the name in :data:`~.models.MODELS` of the architecture that a live model has, by its layers."""
-    count = sum(p.numel() for p in model.parameters())
-    known = {
-        setup.parameters: reference.architecture for reference in MODELS.values() for setup in reference.setups.values()
-    }
-    return known.get(count, f"{type(model).__name__} with {count:,} parameters")
+def architecture_of(network: Any) -> str:
+    """Return which architecture of :data:`~.models.MODELS` a live model has, by its number of parameters."""
+    count = sum(p.numel() for p in network.parameters())
+    setups = [(setup, model.architecture) for model in MODELS.values() for setup in model.setups.values()]
+    known = {setup.parameters: architecture for setup, architecture in setups}
+    return known.get(count, f"{type(network).__name__} with {count:,} parameters")

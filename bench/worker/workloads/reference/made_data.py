@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +53,20 @@ def _provided(name: str, root: Path, items: int, seed: int) -> dict[str, Any]:
     pool = root / f"{name}-{recipe.hexdigest()[:12]}"
     if (facts := _facts(pool)) is None:
         discard(pool)
-        make: Callable[[Path], None] = (
-            (lambda folder: _make_files(folder, seed))
-            if name == IMAGENET
-            else lambda folder: _make_array(folder, name, seed)
-        )
-        into_place(pool, FACTS, make)
+        into_place(pool, FACTS, lambda folder: _make(folder, name, seed))
         facts = _facts(pool) or {}
     listing = pool / f"n{items:07d}.json"
     if not listing.exists():
         listing.write_text(json.dumps({"name": name, "items": items}), encoding="ascii")
     return {"source": str(listing), "fingerprint": facts.get("fingerprint", ""), "images": items}
+
+
+def _make(folder: Path, name: str, seed: int) -> None:
+    """Fill the folder of a pool."""
+    if name == IMAGENET:
+        _make_files(folder, seed)
+    else:
+        _make_array(folder, name, seed)
 
 
 def _facts(pool: Path) -> dict[str, Any] | None:

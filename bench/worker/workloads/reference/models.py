@@ -109,9 +109,14 @@ MODELS: dict[str, Reference] = {
 """Reference models by name; docs/reference/reference-models.md says why they are so."""
 
 
+def reference_of(model: str) -> Reference:
+    """Return a reference model; the first one for an unknown name, as a record from elsewhere may have."""
+    return MODELS.get(model) or next(iter(MODELS.values()))
+
+
 def setup_of(model: str, imgsz: int) -> Setup:
     """Return the setup of a model at a size; that of its natural size for one that it does not have."""
-    reference = MODELS[model]
+    reference = reference_of(model)
     return reference.setups.get(imgsz) or reference.setups[reference.natural_size]
 
 

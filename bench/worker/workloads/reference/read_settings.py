@@ -8,7 +8,7 @@ from ... import effective_settings
 from ...devices import Device
 from .loop import Loop, architecture_of
 
-PRECISIONS = {
+PRECISIONS: dict[tuple[tuple[str, ...], ...], str] = {
     (("float32",), ("float32",)): "off",
     (("float32",), ("float16",)): "on",
     (("float32",), ("bfloat16",)): "bf16",

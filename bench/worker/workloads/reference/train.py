@@ -95,4 +95,4 @@ def loss_and_gradient(loop: Loop, device: Any, inputs: Any, targets: Any) -> dic
     loss.backward()
     norms = [torch.linalg.vector_norm(p.grad.float()).cpu() for p in model.parameters() if p.grad is not None]
     norm = torch.linalg.vector_norm(torch.stack(norms))
-    return {"loss": float(f"{float(loss):.6g}"), "gradient_norm": float(f"{float(norm):.6g}")}
+    return {"loss": float(f"{loss.item():.6g}"), "gradient_norm": float(f"{float(norm):.6g}")}

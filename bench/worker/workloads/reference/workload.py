@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..base import Derived, Override, Requirement, Workload, own_name
-from .models import CIFAR, IMAGENET, MNIST, MODELS, setup_of
+from .models import CIFAR, IMAGENET, MNIST, MODELS, reference_of, setup_of
 
 if TYPE_CHECKING:
     from ...channel import Channel
@@ -40,7 +40,9 @@ class Torch(Workload):
     modes = ("train", "predict")
     precisions = ("off", "on", "bf16", "half")
     data = CIFAR
-    model_requires = {name: (TORCHVISION,) for name, model in MODELS.items() if model.torchvision}
+    model_requires: Mapping[str, tuple[Requirement, ...]] = {
+        name: (TORCHVISION,) for name, model in MODELS.items() if model.torchvision
+    }
     preload = (
         "torch",
         "torch._dynamo",  # the first optimizer imports it
@@ -53,12 +55,12 @@ class Torch(Workload):
         "torchvision.transforms",
         "PIL.JpegImagePlugin",
     )
-    overrides = {"train": TRAIN, "predict": PREDICT}
+    overrides: Mapping[str, tuple[Override, ...]] = {"train": TRAIN, "predict": PREDICT}
     further_axes = ("accumulate", "channels_last", "optimizer", "threads", "workers")
     derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {
         # Without loss scaling, fp16 would train differently; bf16 needs none, and model.half() has none.
         "loss_scaling": (("accumulate",), lambda case, overrides: case["amp"] == "on"),
-        "architecture": ((), lambda case, overrides: MODELS[own_name(case["model"])].architecture),
+        "architecture": ((), lambda case, overrides: reference_of(own_name(case["model"])).architecture),
     }
     may_change = ("accumulate",)
     hints: Mapping[tuple[str, str | None], str] = {
@@ -94,7 +96,7 @@ class Torch(Workload):
 
     def natural_values(self, model: str) -> dict[str, list[Any]]:
         """Return a model's natural size, and the batch at it."""
-        size = MODELS[model].natural_size
+        size = reference_of(model).natural_size
         return {"imgsz": [size], "batch": self.natural_batches(model, size)}
 
     def natural_batches(self, model: str, imgsz: int) -> list[int]:
@@ -103,7 +105,7 @@ class Torch(Workload):
 
     def units(self, model: str, imgsz: int) -> dict[str, Any]:
         """Return the units of a model, and the epoch of its data."""
-        reference, setup = MODELS[model], setup_of(model, imgsz)
+        reference, setup = reference_of(model), setup_of(model, imgsz)
         return {"unit": reference.unit, "size_unit": reference.size_unit, "epoch_items": setup.epoch_items}
 
     def work(self, case: Mapping[str, Any]) -> float:
