@@ -14,7 +14,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Arrays:
-    """Items of an array with a transform; a data loader process that is spawned gets a copy.
+    """Items of an array with a transform; a data loader process that is spawned opens the file again.
 
     Args:
         folder: of the pool.
@@ -25,12 +25,13 @@ class Arrays:
     def __init__(self, folder: Path, name: str, transform: Any = None) -> None:
         import torch
 
-        shape = ARRAYS[name]
-        size = 1
-        for side in shape:
-            size *= side
-        self.items = torch.from_file(str(folder / ITEMS), shared=False, size=size, dtype=torch.uint8).view(shape)
-        self.transform = transform
+        file = folder / ITEMS
+        values = torch.from_file(str(file), shared=False, size=file.stat().st_size, dtype=torch.uint8)
+        self.items = values.view(-1, *ARRAYS[name][1:])
+        self.folder, self.name, self.transform = folder, name, transform
+
+    def __reduce__(self) -> Any:
+        return Arrays, (self.folder, self.name, self.transform)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -35,6 +35,7 @@ class Ultralytics(Workload):
     modes = ("train", "predict")
     data, dense_data = DETECT.data
     takes_data = True
+    validates = True
     library = "ultralytics"
     # in older versions, training on mps could be silently wrong (ultralytics#22181)
     requires = (Requirement("ultralytics", (8, 3, 230)),)
