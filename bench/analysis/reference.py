@@ -74,8 +74,8 @@ def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") ->
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
     throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and
     device without a doubt it is the fastest, or the fastest of them all where each has a doubt; a preferred model comes
-    first. Cases of other workloads than Ultralytics' count only where it has none, and forced cases only where there
-    are no others.
+    first. Cases of other workloads than Ultralytics' count only where it has none, and of these only those with the
+    unit and the epoch of the first. Forced cases count only where there are no others.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
@@ -98,14 +98,15 @@ def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") ->
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
-    """Return the measured rows of a mode that may be its reference case: those of one workload, not forced."""
+    """Return the measured rows of a mode that may be its reference case: of one workload and epoch, not forced."""
     measured = table[(table["mode"] == mode) & (table["status"] == "measured")]
     own = without_forced(measured)
     measured = own if len(own) else measured
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
-    return [row for row in rows if row["workload"] == workload]
+    alike = [row for row in rows if row["workload"] == workload]
+    return [row for row in alike if all(row[name] == alike[0][name] for name in ("unit", "size_unit", "epoch_images"))]
 
 
 def is_offered(device: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.cases import Case
 from bench.records.record import Record
+from bench.worker.workloads.base import family_of, own_name
 
 IMAGE, PIXELS = "image", "px"
 
@@ -40,8 +43,21 @@ def units_of(record: Record) -> Units:
     return units if 0 <= units.epoch_items < LARGEST_EPOCH else Units()
 
 
+def units_of_case(case: Case) -> Units:
+    """Return the units of a case that has no record yet."""
+    family = family_of(case.model)
+    units = Units(name=family.name, **family.units(own_name(case.model), case.imgsz))
+    return Units() if units.epoch_items == COCO_TRAIN_IMAGES and units.name == Units().name else units
+
+
+def shared_unit(units: Collection[Units]) -> str:
+    """Return what batches of several workloads consist of, in the singular: ``item`` where they differ."""
+    names = {one.unit for one in units}
+    return names.pop() if len(names) == 1 else "item" if names else IMAGE
+
+
 def in_units(text: str, row: Mapping[str, Any]) -> str:
     """Return a text about images and pixels in the units of a row of the table."""
     if row.get("unit", IMAGE) == IMAGE and row.get("size_unit", PIXELS) == PIXELS:
         return text
-    return text.replace("images", f"{row['unit']}s").replace(f" {PIXELS}", f" {row['size_unit']}")
+    return text.replace(IMAGE, str(row["unit"])).replace(f" {PIXELS}", f" {row['size_unit']}")

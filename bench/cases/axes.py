@@ -18,6 +18,7 @@ PRECISIONS = {
     "off": "fp32",
     "on": "amp",
     "bf16": "bf16",
+    "half": "half",
     "forced-bf16": "forcedbf16",
     "forced-fp16": "forcedfp16",
 }
@@ -35,7 +36,7 @@ def parse_mode(text: str) -> str:
 
 
 def parse_amp(text: str) -> str:
-    """``off``, ``on``, ``bf16`` or a forced precision."""
+    """``off``, ``on``, ``bf16``, ``half`` or a forced precision."""
     if text not in PRECISIONS:
         raise UsageError(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
     return text
@@ -250,7 +251,7 @@ for fixed_axis in (
         "amp",
         "AMP",
         parse_amp,
-        "off,on,bf16, or forced-bf16,forced-fp16 where Ultralytics offers none",
+        "off,on,bf16; forced-bf16,forced-fp16 where Ultralytics offers none; half of reference models",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
         order=order_of(list(PRECISIONS)),

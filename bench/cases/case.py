@@ -45,7 +45,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
         device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two
             devices each.
-        amp: ``off``, ``on``, ``bf16`` or a forced precision.
+        amp: ``off``, ``on``, ``bf16``, ``half`` or a forced precision.
         batch: images per step, over all devices together.
         imgsz: pixels per side.
         further: values of further axes that were asked for, as pairs of name and value by rising name.

@@ -141,7 +141,7 @@ def expand_grid(
     named = values.get("device", list(devices))
     for device in named:
         lists = {**chosen.axes(device_kind(device), set(map(device_kind, named))), **values, "device": [device]}
-        lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data)
+        lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data, with_val)
         for mode, name in itertools.product(lists["mode"], further):
             find_axis(name).check_mode(mode)
         for point in points(lists, names, values):
@@ -169,7 +169,7 @@ def expand_grid(
                 threads=threads,
                 data=data or workload.data_for(own_name(case.model), case.imgsz),
                 data_steps=kind.data_steps if case.mode == "train" else 1,
-                with_val=with_val and case.mode == "train",
+                with_val=with_val and case.mode == "train" and workload.validates,
                 compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
                 energy=energy,
             )
@@ -188,13 +188,25 @@ def points(
         named: the axes whose values the user named; the others take a model's own values where it has them.
     """
     for ranked in enumerate(lists["model"]):
-        own = family_of(ranked[1]).natural_values(own_name(ranked[1]))
+        family, model = family_of(ranked[1]), own_name(ranked[1])
+        own = family.natural_values(model)
         values = {**lists, **{name: own[name] for name in own if name not in named}}
-        yield from itertools.product(*([ranked] if name == "model" else enumerate(values[name]) for name in names))
+        chosen = {name: list(enumerate(values[name])) for name in names} | {"model": [ranked]}
+        parts = [chosen]
+        if "batch" in own and "batch" not in named:  # which depends on the size
+            batches = {size: list(enumerate(family.natural_batches(model, size))) for size in values["imgsz"]}
+            parts = [chosen | {"imgsz": [size], "batch": batches[size[1]]} for size in chosen["imgsz"]]
+        for part in parts:
+            yield from itertools.product(*(part[name] for name in names))
 
 
 def check_workloads(
-    models: Sequence[str], modes: Sequence[str], further: Sequence[str], modes_named: bool, data: str
+    models: Sequence[str],
+    modes: Sequence[str],
+    further: Sequence[str],
+    modes_named: bool,
+    data: str,
+    with_val: bool = False,
 ) -> list[str]:
     """Return the modes that some workload of the models has.
 
@@ -204,9 +216,10 @@ def check_workloads(
         further: names of further axes.
         modes_named: whether the user named the modes: each model then has to have all of them.
         data: the user's own data set, or empty.
+        with_val: whether validation is to be timed: some workload then has to have it.
 
     Raises:
-        UsageError: for a mode, a further axis or a data set that a workload does not take.
+        UsageError: for a mode, a further axis, a data set or validation that a workload does not take.
     """
     families = {family_of(model).name: family_of(model) for model in models}
     for name, workload in families.items():
@@ -219,4 +232,6 @@ def check_workloads(
             raise UsageError(refused)
         if data and not workload.takes_data:
             raise UsageError(f"data {data!r}: the workload {name} runs on a data set of its own: leave out --data.")
+    if with_val and not any(workload.validates for workload in families.values()):
+        raise UsageError(f"with-val: the workload {next(iter(families))} times no validation: leave it out.")
     return [mode for mode in modes if any(mode in workload.modes for workload in families.values())]

@@ -79,7 +79,7 @@ def ceiling(
     check_threads(threads, axes)
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
     sizes = [parse_bytes("memory-sizes", text) for text in memory_sizes.split(",") if text.strip()]
-    interpreter = inspect(python)
+    interpreter = inspect(python, axes["model"])
     values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)

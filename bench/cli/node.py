@@ -66,7 +66,7 @@ def node(
         raise UsageError(f"{several} has several values: a case over several machines has one of each axis.")
     limit = parse_duration(phase_timeout)
     meeting = Rendezvous.parse(rdzv_endpoint, node_rank, machines(where))
-    interpreter = inspect(python)
+    interpreter = inspect(python, values["model"])
     check_model(values["model"][0], interpreter)
     [planned] = expand_grid(profile_of(profile), [where], values, threads=threads)
     job = case_job(planned, {"source": ""}, "")

@@ -26,7 +26,7 @@ def plan(
     from bench.pytest_plugin.progress import plan_lines
     from bench.runner.estimate import from_history
 
-    planned, questions = parse(profile, axes, "", 0, inspect(python)).planned()
+    planned, questions = parse(profile, axes, "", 0, inspect(python, axes.get("model", [""]))).planned()
     modes = {plan.case.mode for plan in (*planned, *questions)}
     unavailable = unavailable_lines([(plan.case, why_unavailable(plan.case)) for plan in questions], modes)
     print("\n".join(plan_lines(planned, from_history(results), unavailable, verbose, questions)))

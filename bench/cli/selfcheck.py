@@ -29,6 +29,13 @@ def selfcheck(
     effects: Annotated[
         str, typer.Option(help="With --regress: some of none,+5%,+2%,optimizer,data.")
     ] = "none,+5%,+2%,optimizer,data",
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Check seconds per epoch of each workload against its plain loop instead.")
+    ] = False,
+    workloads: Annotated[
+        str, typer.Option(metavar="NAMES", help="With --truth: some workloads, such as torch:resnet18; default: all.")
+    ] = "",
+    processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
         typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
@@ -38,9 +45,15 @@ def selfcheck(
     from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
     from bench.selfcheck import checks, planted_effects
+    from bench.selfcheck import truth as truths
     from bench.selfcheck.effects import chosen
 
     check_usable()
+    if truth:
+        cases_of_truth = truths.chosen(workloads)
+        interpreter = inspect(python, [case.model for case in cases_of_truth.values()])
+        show(truths.checks(interpreter, cases_of_truth, processes, say))
+        return
     interpreter = inspect(python)
     if regress:
         show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))

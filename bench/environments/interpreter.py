@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from bench.extensions import loaded_paths
 from bench.machine.paths import cache_folder, home_folder
 from bench.records.record import Environment
 from bench.worker.protocol import ProcessSetup
-from bench.worker.workloads.base import workloads
+from bench.worker.workloads.base import SEPARATOR, family_of, own_name, workloads
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
 """The file that every worker is started with; it needs nothing of this project around it."""
@@ -37,7 +37,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         path: of its executable.
         environment: versions.
         offers: what each workload finds in it, by family (``Workload.offers``).
-        lacking: why a workload cannot run in it, by family.
+        lacking: why a workload cannot run in it, by family, or by ``FAMILY:MODEL`` for one of its models.
         imported: imports of the packages that count, by name. With folders: not for records.
         variables: environment variables that change speed, as a worker finds them.
         thermal: level of thermal pressure when it was inspected; None where the system does not report it.
@@ -50,6 +50,17 @@ class Interpreter(msgspec.Struct, frozen=True):
     imported: dict[str, Imported] = {}
     variables: dict[str, str] = {}
     thermal: str | None = None
+
+    def why_lacking(self, model: str) -> str:
+        """Say which package is missing for a model, as one sentence; empty where none is."""
+        family = family_of(model).name
+        return self.lacking.get(family) or self.lacking.get(f"{family}{SEPARATOR}{own_name(model)}", "")
+
+    def check_models(self, models: Iterable[str]) -> None:
+        """Raise :class:`UsageError` where a package is missing for each of some models."""
+        reasons = [self.why_lacking(model) for model in models]
+        if reasons and all(reasons):
+            raise UsageError(reasons[0])
 
 
 def variables() -> dict[str, str]:
@@ -91,14 +102,15 @@ def variables_without_user() -> dict[str, str]:
     return extra
 
 
-def inspect(python: str = "") -> Interpreter:
+def inspect(python: str = "", models: Iterable[str] = ("",)) -> Interpreter:
     """Inspect an interpreter; takes two tenths of a second, since nothing heavy is imported.
 
     Args:
         python: an executable; empty for the one that runs this.
+        models: of which at least one has to be able to run; an empty name stands for any model of the first workload.
 
     Raises:
-        UsageError: where it does not exist or answer, or lacks torch or Ultralytics, or has them too old.
+        UsageError: where it does not exist or answer, or lacks torch or what the models need, or has it too old.
     """
     path = executable(python)
     facts = ask(path, "facts")
@@ -108,7 +120,7 @@ def inspect(python: str = "") -> Interpreter:
     environment = Environment(
         python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(imports)
     )
-    return Interpreter(
+    interpreter = Interpreter(
         path=path,
         environment=environment,
         offers=facts.get("offers", {}),
@@ -117,6 +129,8 @@ def inspect(python: str = "") -> Interpreter:
         variables=facts.get("variables", {}),
         thermal=facts.get("thermal"),
     )
+    interpreter.check_models(models)
+    return interpreter
 
 
 def executable(python: str) -> str:

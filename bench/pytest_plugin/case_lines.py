@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.analysis.units import shared_unit, units_of_case
 from bench.cases import Case
 from bench.cases.axes import axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
@@ -75,6 +76,7 @@ class CaseLines:
         """
         self.axes = shown_axes(cases)
         self._coco = not epoch_images and all(is_coco_epoch(case) for case in cases if case.mode == "train")
+        self._rate = f"{shared_unit({units_of_case(case) for case in cases})}s/s"
         self._number = 2 * len(str(total)) + 1
         self._widths = {
             axis: max([len(title(axis)), *(len(cell(axis, case.value(axis), case)) for case in cases)])
@@ -107,7 +109,7 @@ class CaseLines:
             return ""
         names = [f"{title(axis):{_side(axis)}{size}}" for axis, size in self._widths.items()]
         label = (" " * layout.gap).join([" " * self._number, *names])
-        return self._columns(layout, layout.heading, f"{'':{NUMBER - 5}}images/s", "memory", label)
+        return self._columns(layout, layout.heading, f"{'':{NUMBER - 5}}{self._rate}", "memory", label)
 
     def name(self, case: Case) -> str:
         """Return the name of a case by its values on the shown axes: ``train yolov8n batch 16 320 px``."""
@@ -147,7 +149,7 @@ class CaseLines:
             start, end = len(label), len(label) + layout.gap + RATE
             pieces = [(line[:start], ""), (line[start:end], "bold"), (line[end:], "")]
         else:
-            unit = rate.replace(" ±", " images/s ±") if "±" in rate else f"{rate} images/s"
+            unit = rate.replace(" ±", f" {self._rate} ±") if "±" in rate else f"{rate} {self._rate}"
             figures = ", ".join(filter(None, [unit.strip(), f"{epoch} per epoch" if epoch else "", memory]))
             pieces = [(label, ""), *_next_lines(figures, width, "bold")]
         for texts, style in ((short, "yellow"), (notes, "dim")):

@@ -88,11 +88,14 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         budget = parse_duration(option("time_budget")) if option("time_budget") else None
         phase_timeout = parse_duration(option("phase_timeout") or PHASE_TIMEOUT)
         processes = _processes(option("processes"), target)
-        interpreter = inspect(option("python"))
+        interpreter = inspect(option("python"), models=())
         modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]
         _check_ceiling_options(option, modes)
         options = _run_options(option, modes, interpreter)
         cases, questions = options.planned() if not modes or set(modes) - {CEILING} else ([], [])
+        searches = _searches(option, options, bool(cases)) if CEILING in modes else {}
+        asked = [plan.case.model for plan in (*cases, *questions)]
+        interpreter.check_models([*asked, *(search.case.model for search in searches.values())])
         return cls(
             plan_only=option("plan"),
             results=results,
@@ -110,7 +113,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
             questions=tuple(questions),
             named=frozenset(options.values),
             options=requested_options(option),
-            searches=_searches(option, options, bool(cases)) if CEILING in modes else {},
+            searches=searches,
         )
 
     def planned(self, name: str) -> dict[str, PlannedRun]:

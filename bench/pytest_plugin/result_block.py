@@ -127,12 +127,14 @@ def reference_lines(rows: Mapping[str, Mapping[str, Any]], result: Result) -> li
     """Describe the reference case of each mode, with the time of an epoch in training."""
     lines = []
     for mode, row in rows.items():
-        text = f"{case_text(row, result.devices)}: {format_number(row['images_per_second'])} images/s{plus_minus(row)}"
+        rate = f"{format_number(row['images_per_second'])} images/s{plus_minus(row)}"
+        text = f"{case_text(row, result.devices)}: {rate}"
         if mode == "train":
-            number = int(row["epoch_images"])
-            coco = result.is_coco and number == COCO_TRAIN_IMAGES
-            epoch = "COCO epoch" if coco else in_units(f"epoch of {number:,} images", row)
+            items = int(row["epoch_images"])
+            is_coco = result.is_coco and items == COCO_TRAIN_IMAGES
+            epoch = "COCO epoch" if is_coco else f"epoch of {items:,} images"
             text += f", {epoch} {format_duration(row['seconds_per_epoch'])}"
+        text = in_units(text, row)
         lines.append((TITLES[mode], text))
     return lines
 

@@ -13,11 +13,13 @@ from bench.analysis.intervals import BETWEEN, DRIFTING, HOST_DRIFT, WIDENED, WIT
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.analysis.units import in_units
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
 from bench.formatting import format_half_width
 from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
+from bench.worker.workloads.base import family_of, own_name
 
 NONE = "—"
 """Text for a missing value; never 0, never nan."""
@@ -170,7 +172,14 @@ def point(row: Mapping[str, Any], axes: Iterable[str] | None = None, without: Se
     """Format a case on some axes, by default all but mode: ``yolov8n · cpu · amp off · batch 16 · 160 px``."""
     names = [axis for axis in case_axes(row) if row[axis] != NOT_ASKED] if axes is None else axes
     names = [axis for axis in names if axis not in without]
-    return " · ".join(axis_value(axis, row[axis]) for axis in names)
+    text = " · ".join(axis_value(axis, row[axis]) for axis in names)
+    return in_units(text, row if "size_unit" in row else _units_of_model(row))
+
+
+def _units_of_model(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the units of the model of a row that has no columns for them."""
+    model = str(row.get("model", ""))
+    return family_of(model).units(own_name(model), int(row.get("imgsz") or 0)) if model else {}
 
 
 def case(row: Mapping[str, Any]) -> str:

@@ -292,7 +292,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
         DatasetUnavailable: where models of this kind cannot use it, or another error occurred.
     """
     job = data_job(planned)
-    if lacking := launcher.interpreter.lacking.get(job.workload):
+    if lacking := launcher.interpreter.why_lacking(planned.case.model):
         raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, lacking, ("model",)))
     result = run_job(launcher, job, SETUP_LIMIT, setup_limit=DATA_LIMIT)
     if result.outcome.status is Status.UNSUPPORTED and result.outcome.scope:  # not for this model; others may go on

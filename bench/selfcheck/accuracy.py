@@ -94,7 +94,7 @@ class Group(msgspec.Struct, frozen=True):
         return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
 
 
-def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int) -> Group:
+def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int, steps: int = EPOCH) -> Group:
     """Measure one process of plain training and some of ours; the order of their starts and turns is random.
 
     Args:
@@ -103,6 +103,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
         window: of our processes.
         ours: number of our processes.
         seed: seed of the random order.
+        steps: timed steps of plain training.
     """
     draw = random.Random(seed)
     data = find_data(launcher, planned)
@@ -119,7 +120,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
                     threads=case.threads,
                     data=case.data,
                     scratch=case.scratch,
-                    steps=EPOCH,
+                    steps=steps,
                     block=TURN,
                     warmup_steps=20,
                     warmup_seconds=WARMUP_SECONDS,
@@ -130,7 +131,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
             side = sides[number] = LockstepPeer(launcher.start(started))
             stack.callback(side.worker.end, 1.0)
             side.warm_up()
-        for number in order(ours, math.ceil(window.window_steps / TURN), EPOCH // TURN, draw):
+        for number in order(ours, math.ceil(window.window_steps / TURN), steps // TURN, draw):
             if not sides[number].ended:
                 sides[number].take_turn()
         while not all(side.ended for side in sides.values()):

@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+if __name__ == "__mp_main__":  # a data loader process that was spawned, as on macOS, unpickles objects of the package
+    load_package()
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # libraries print more than the user's locale may have characters for
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]

@@ -31,31 +31,31 @@ from .rejection import CaseRejected
 from .timing.lockstep import LockstepClient
 from .timing.session import Session, WindowComplete
 from .workloads import Workload, find, workloads
+from .workloads.base import own_name
 
 
-def workload_of(name: str) -> Workload:
-    """Return a family; raise :class:`CaseRejected` where it is not registered here or lacks its library."""
+def workload_of(name: str, model: str = "") -> Workload:
+    """Return a family; raise :class:`CaseRejected` where it is not registered here, or lacks a package for a model."""
     workload = find(name)
     if workload is None:
         reason = f"workload {name}: this worker has no such workload: it has {', '.join(workloads())}."
         raise CaseRejected("unsupported", reason, scope=("model",))
-    if why := info.why_missing(workload):
+    if why := info.why_missing(workload, own_name(model)):
         raise CaseRejected("unsupported", why, scope=("model",))
     return workload
 
 
 def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
     """Measure a case; raise :class:`CaseRejected` where that cannot be done."""
-    workload, case = workload_of(job.workload), job.case
+    case = job.case
+    workload = workload_of(job.workload, case["model"])
     if case["mode"] not in workload.modes:
         reason = f"workload {workload.name} has no mode {case['mode']}: use {' or '.join(workload.modes)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "model"))
-    if case["amp"] not in workload.precisions:
-        takes = f"the workload {workload.name} takes {', '.join(workload.precisions)}"
-        raise CaseRejected("unsupported", f"amp {case['amp']} was asked: {takes}.", scope=("model", "amp"))
+    if why := workload.why_no_precision(case["amp"]):
+        raise CaseRejected("unsupported", why, scope=("model", "amp"))
     device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None)
-    why = device.why_unusable()
-    if why:
+    if why := device.why_unusable():
         raise CaseRejected("unsupported", why, scope=("device",))
     if job.memory_limit is not None or not device.own_memory:  # which would swap instead of failing
         device.limit_memory(job.memory_limit or 0)

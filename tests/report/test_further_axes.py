@@ -76,7 +76,7 @@ def test_a_ceiling_has_its_further_axes_in_the_table() -> None:
 
 def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() -> None:
     records = [*RUN, timed(20.0, 4), timed(30.0, 16)]
-    [table] = pivots(newest_rows(frame(records, 1000)), records, 1000)
+    [table] = pivots(newest_rows(frame(records, 1000)), records)
     assert table.further == ("Workers",)
     assert [row.further for row in table.rows] == [("default",), ("0",), ("2",), ("4",)]
     assert all(cell.time for row in table.rows for cell in row.cells)
@@ -86,7 +86,7 @@ def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() 
 
 def test_an_axis_that_no_case_of_a_table_has_is_no_column_of_it() -> None:
     records = [*RUN, timed(20.0, 4, mode="predict", further=(("threads", 2),))]
-    train, predict = pivots(newest_rows(frame(records, 1000)), records, 1000)
+    train, predict = pivots(newest_rows(frame(records, 1000)), records)
     assert (train.further, predict.further) == (("Workers",), ("Threads",))
 
 
@@ -155,7 +155,7 @@ def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:
 
 def test_an_axis_without_an_entry_is_shown_all_the_same() -> None:
     records = [timed(20.0 + n, 4, further=(("speed", name),)) for n, name in enumerate(("slow", "fast"))]
-    [table] = pivots(newest_rows(frame(records, 1000)), records, 1000)
+    [table] = pivots(newest_rows(frame(records, 1000)), records)
     assert (table.further, [row.further for row in table.rows]) == (("speed",), [("slow",), ("fast",)])
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from bench.analysis.reference import ReferenceCase
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.analysis.units import IMAGE
+from bench.analysis.units import IMAGE, Units
 from bench.formatting import format_number, format_percent, format_rough_duration
 from bench.records.record import Record
 from bench.report import labels
@@ -42,7 +42,7 @@ class TrainingTime(msgspec.Struct, frozen=True):
 
 
 def training_time(reference: ReferenceCase, record: Record, epoch_images: int, epochs: int) -> TrainingTime | None:
-    """Return how long a training takes at the speed of a reference case; None for other workloads than images.
+    """Return how long a training takes at the speed of a reference case; None for another workload than Ultralytics.
 
     Args:
         reference: the reference case of training.
@@ -51,7 +51,7 @@ def training_time(reference: ReferenceCase, record: Record, epoch_images: int, e
         epochs: epochs that the user named; 0 for none.
     """
     row = reference.row
-    if row["unit"] != IMAGE or row["mode"] != "train":
+    if row["unit"] != IMAGE or row["workload"] != Units().name or row["mode"] != "train":
         return None
     named = epoch_images != COCO_TRAIN_IMAGES
     own = not is_made(record.recipe.data) and record.data is not None

@@ -36,7 +36,7 @@ def build(machine: MachineInputs) -> Measurements | None:
     parts = []
     for number, part in enumerate(machine.parts, 1):
         prefix = f"{machine.prefix}v{number}" if len(machine.parts) > 1 else machine.prefix
-        tables = pivot.pivots(part.table, machine.page.records, machine.page.epoch_images, prefix)
+        tables = pivot.pivots(part.table, machine.page.records, prefix)
         if tables:
             parts.append(Software(part.title, tables))
     signs = (cell.signs for part in parts for table in part.tables for row in table.rows for cell in row.cells)

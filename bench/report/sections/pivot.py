@@ -11,7 +11,7 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
-from bench.analysis.units import IMAGE, PIXELS, in_units
+from bench.analysis.units import PIXELS, Units, in_units
 from bench.cases.axes import value_text
 from bench.cases.case import FIXED
 from bench.records.record import Record
@@ -147,26 +147,33 @@ def _as_text(cell: Cell) -> str:
     return labels.NONE
 
 
-def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int, prefix: str = "") -> list[Pivot]:
-    """Return one table per mode, device and workload that has a figure.
+ALIKE = ("workload", "unit", "size_unit", "epoch_images")
+"""Columns that are equal in all rows of a table: times of epochs of different lengths do not compare."""
+
+
+def pivots(table: pd.DataFrame, records: Sequence[Record], prefix: str = "") -> list[Pivot]:
+    """Return one table per mode, device, workload and epoch that has a figure.
 
     Args:
         table: latest rows of one machine and one pair of versions; its index counts ``records``.
         records: all records of the frame.
-        epoch_images: images of the epoch that the table projects to.
         prefix: first part of the anchors of its cases.
     """
     modes = labels.order("mode", table.loc[table["seconds_per_epoch"].notna(), "mode"])
     parts = [
         device
         for mode in modes
-        for _, part in table[table["mode"] == mode].groupby("workload", sort=False)
+        for _, part in table[table["mode"] == mode].groupby(list(ALIKE), sort=False)
         for device in facets.divide(part, ("device",))
         if device["seconds_per_epoch"].notna().any()
     ]
     several = len({str(part["device"].iloc[0]) for part in parts}) > 1
     anchors: set[str] = set()
-    return [_pivot(part, records, epoch_images, several, functools.partial(_anchor, prefix, anchors)) for part in parts]
+    epochs = [tuple(part[name].iloc[0] for name in ALIKE) for part in parts]
+    return [
+        _pivot(part, records, several, len(set(epochs)) > 1, functools.partial(_anchor, prefix, anchors))
+        for part in parts
+    ]
 
 
 def _anchor(prefix: str, taken: set[str], row: dict[str, Any]) -> str:
@@ -178,25 +185,39 @@ def _anchor(prefix: str, taken: set[str], row: dict[str, Any]) -> str:
     return anchor
 
 
-def _describe_times(mode: str, epoch_images: int) -> tuple[str, str]:
-    """Return the title of a mode's table, and the meaning of its times."""
-    epoch = labels.images(epoch_images)
+def _describe_times(mode: str, row: dict[str, Any], workloads: bool) -> tuple[str, str]:
+    """Return the title of a mode's table, and the meaning of its times.
+
+    Args:
+        mode: of the rows.
+        row: one of them.
+        workloads: whether the title names the workload and its epoch.
+    """
+    title, about = (in_units(text, row) for text in _times(mode, row))
+    named = f" · {row['workload']}, {in_units(labels.images(int(row['epoch_images'])), row)}" if workloads else ""
+    return title + named, about
+
+
+def _times(mode: str, row: dict[str, Any]) -> tuple[str, str]:
+    """Return the texts of :func:`_describe_times`, about images."""
+    epoch = labels.images(int(row["epoch_images"]))
     if mode == "train":
         what = f"Projected to {epoch.replace(' images', ' images per epoch', 1)}, without validation and checkpoints."
         return "Training: time per epoch", what
     if mode == "predict":
-        return "Prediction: time for one pass", f"Projected to one pass over {epoch}, from file to boxes."
+        ends = ", from file to boxes" if row["workload"] == Units().name else ""
+        return "Prediction: time for one pass", f"Projected to one pass over {epoch}{ends}."
     return f"{labels.mode(mode)}: time per epoch", f"Projected to {epoch}."
 
 
 def _pivot(
     table: pd.DataFrame,
     records: Sequence[Record],
-    epoch_images: int,
     several: bool,
+    workloads: bool,
     anchor: Callable[[dict[str, Any]], str],
 ) -> Pivot:
-    """Return the table of some rows of one mode and device; with several devices, its title names the device."""
+    """Return the table of some rows of one mode, device and workload; its title names those that differ elsewhere."""
     mode, device = str(table["mode"].iloc[0]), str(table["device"].iloc[0])
     asked = {name for index in table.index for name, _ in records[int(index)].case.further}
     further = [axis for axis in labels.case_axes(table) if axis in asked]
@@ -227,10 +248,7 @@ def _pivot(
                 Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), further_values)
             )
     units = labels.rows(table.head(1))[0]
-    own = int(units["epoch_images"])
-    title, about = (
-        in_units(text, units) for text in _describe_times(mode, own if units["unit"] != IMAGE else epoch_images)
-    )
+    title, about = _describe_times(mode, units, workloads)
     measured = records_of(table[table["status"] == "measured"], records)
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(

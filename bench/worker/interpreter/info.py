@@ -13,6 +13,7 @@ from typing import Any
 from ..monitors import macos
 from ..protocol import PYTHON_FLOOR, TORCH_FLOOR
 from ..workloads import Requirement, Workload, workloads
+from ..workloads.base import SEPARATOR
 from .identity import DISTRIBUTIONS, Unidentified, identify, modules, release
 from .variables import chosen
 
@@ -54,20 +55,23 @@ def why_unusable(versions: Mapping[str, str | None]) -> str:
         versions: version of each imported module, by its name; None for a missing module.
     """
     lacking = why_lacking(versions)
-    none = next(iter(lacking.values())) if len(lacking) == len(workloads()) else ""
+    none = next(iter(lacking.values())) if lacking.keys() >= workloads().keys() else ""
     return why_too_old() or none or why_unmet(TORCH, versions.get("torch"))
 
 
 def why_lacking(versions: Mapping[str, str | None]) -> dict[str, str]:
-    """Return a sentence on the missing or outdated package of each family that lacks one, by its name."""
-    reasons = {
-        name: next(
-            filter(
-                None, (why_unmet(requirement, versions.get(requirement.module)) for requirement in workload.requires)
-            ),
-            "",
-        )
+    """Return a sentence on the missing or outdated package of each family or model that lacks one.
+
+    The key is the name of the family, or ``FAMILY:MODEL`` for a model with packages of its own.
+    """
+    required = {name: workload.requires for name, workload in workloads().items()} | {
+        f"{name}{SEPARATOR}{model}": requires
         for name, workload in workloads().items()
+        for model, requires in workload.model_requires.items()
+    }
+    reasons = {
+        name: next(filter(None, (why_unmet(package, versions.get(package.module)) for package in requires)), "")
+        for name, requires in required.items()
     }
     return {name: reason for name, reason in reasons.items() if reason}
 
@@ -84,9 +88,9 @@ def why_unmet(requirement: Requirement, version: str | None) -> str:
     return ""
 
 
-def why_missing(workload: Workload) -> str:
-    """Say which package a family lacks here, as one sentence; empty where all can be imported."""
-    for requirement in workload.requires:
+def why_missing(workload: Workload, model: str = "") -> str:
+    """Say which package a family, or a model of it, lacks here, as one sentence; empty where all can be imported."""
+    for requirement in (*workload.requires, *workload.model_requires.get(model, ())):
         if importlib.util.find_spec(requirement.module) is None:
             return why_unmet(requirement, None)
     return ""
@@ -96,7 +100,8 @@ def facts() -> dict[str, Any]:
     """Return all facts about the environment that need no import of measured packages.
 
     Returns:
-        ``unusable`` says why nothing at all can be measured, and ``lacking`` why a family cannot, by its name.
+        ``unusable`` says why nothing at all can be measured, and ``lacking`` why a family or a model cannot
+        (:func:`why_lacking`).
         ``offers`` has the result of each family's ``offers``.
     """
     identities: dict[str, dict[str, Any]] = {}

@@ -66,15 +66,17 @@ class Workload:
         name: name of the family; a model may be named as ``NAME:MODEL``.
         title: name of its library in messages and headings.
         modes: its modes, such as ``train``.
-        precisions: values of ``amp`` that it takes.
         unit: singular noun for the elements of a batch.
         size_unit: unit of an image size.
         epoch_items: number of items in the epoch for which times are projected.
         data: name of the made data set.
         dense_data: name of the made data set on which training takes the most memory; empty where that is ``data``.
         takes_data: whether a user may name an own data set.
+        validates: whether it can time validation and the saving of a checkpoint.
         library: module of its library; empty for torch alone.
         requires: packages that have to be installed besides torch.
+        model_requires: by model, further packages that it needs.
+        precisions: values of ``amp`` that it takes; a case with another one is unsupported.
         distributions: by module, the distributions that may install it; their versions are recorded.
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
@@ -89,15 +91,17 @@ class Workload:
     name: str = ""
     title: str = ""
     modes: tuple[str, ...] = ("train",)
-    precisions: tuple[str, ...] = ("off", "on", "bf16")
     unit: str = "image"
     size_unit: str = "px"
     epoch_items: int = 118_287
     data: str = ""
     dense_data: str = ""
     takes_data: bool = False
+    validates: bool = False
     library: str = ""
     requires: tuple[Requirement, ...] = ()
+    model_requires: Mapping[str, tuple[Requirement, ...]] = {}
+    precisions: tuple[str, ...] = ("off", "on", "bf16")
     distributions: Mapping[str, tuple[str, ...]] = {}
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
@@ -163,6 +167,12 @@ class Workload:
         """
         return ""
 
+    def why_no_precision(self, amp: str) -> str:
+        """Say why no case of this family has a precision, as one sentence; empty where some may have it."""
+        if amp in self.precisions:
+            return ""
+        return f"amp {amp} was asked: the workload {self.name} takes {', '.join(self.precisions)}."
+
     def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
         """Return the library arguments that the recipe fixes for a model in a mode."""
         return self.overrides.get(mode, ())
@@ -170,6 +180,10 @@ class Workload:
     def natural_values(self, model: str) -> dict[str, list[Any]]:
         """Return a model's own values of ``batch`` and ``imgsz``, where the user names none."""
         return {}
+
+    def natural_batches(self, model: str, imgsz: int) -> list[int]:
+        """Return a model's own batches at a size, where the user names none; empty for those of the profile."""
+        return list(self.natural_values(model).get("batch", ()))
 
     def units(self, model: str, imgsz: int) -> dict[str, Any]:
         """Return ``unit``, ``size_unit`` and ``epoch_items`` of a model at a size."""

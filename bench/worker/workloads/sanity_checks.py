@@ -55,9 +55,10 @@ class TrainingSanityChecks:
 
     Args:
         results: dictionary for the results. ``loss``: items of the last step. ``mean_loss``: over the steps of the last
-            epoch. ``gradient_norm``: of the first optimizer step with finite gradients. ``parameters``: number of
-            trained parameters. ``with_gradient``: number of parameters with a gradient that is not 0. ``moved``: number
-            of parameters that moved. ``loss_scale``: under fp16, before and after the window.
+            epoch. ``gradient_norm``: of the first optimizer step with finite gradients in most parameters.
+            ``parameters``: number of trained parameters. ``with_gradient``: number of parameters with a gradient that
+            is not 0. ``moved``: number of parameters that moved. ``loss_scale``: under fp16, before and after
+            the window.
         may_be_zero: loss items that stay 0 in training that works.
         zero_means: cause of a loss that stays 0, besides a broken loss.
     """
@@ -93,9 +94,10 @@ class TrainingSanityChecks:
         """Record the norm of the gradients without the loss scale, before an optimizer step of the warm-up.
 
         Under fp16 the first steps may overflow. The scaler skips them, and the gradients of the next step are recorded.
+        They are also recorded again while most parameters have none, as in the first step of a head that starts at 0.
         """
         previous = self._results["gradient_norm"]
-        if previous is not None and math.isfinite(previous):
+        if previous is not None and math.isfinite(previous) and self._has_gradients():
             return
         import torch
 
@@ -108,6 +110,10 @@ class TrainingSanityChecks:
         norm = float(torch.linalg.vector_norm(norms)) / (_scale(trainer) or 1.0)
         self._results["gradient_norm"] = float(f"{norm:.6g}")
         self._results["with_gradient"] = int((norms != 0).sum())  # nan counts: fp16 overflowed
+
+    def _has_gradients(self) -> bool:
+        """Whether enough parameters had a gradient in the step that was recorded last."""
+        return bool(self._results["with_gradient"] >= MOVED * self._results["parameters"])
 
     def record_scale(self, trainer: Any) -> None:
         """Record the loss scale after an optimizer step outside windows, which may have halved the scale."""
@@ -161,7 +167,7 @@ class TrainingSanityChecks:
             reason = f"{len(self._broken)} parameters are not finite after {steps} steps, such as {self._broken[0]}."
             raise CaseRejected("invalid", reason)
         moved, trained = self._results["moved"], self._results["parameters"]
-        if self._results["with_gradient"] < MOVED * trained:
+        if not self._has_gradients():
             reason = f"Only {self._results['with_gradient']} of {trained} parameters have a gradient that is not 0."
             raise CaseRejected("invalid", reason)
         if moved < MOVED * trained:

@@ -8,7 +8,7 @@ from tests.report.conftest import SPARED, timed
 
 
 def of(records: list[Record]) -> list[Pivot]:
-    return pivots(newest_rows(frame(records, 1000)), records, 1000)
+    return pivots(newest_rows(frame(records, 1000)), records)
 
 
 def test_a_table_for_each_mode_that_has_a_figure(records: list[Record]) -> None:

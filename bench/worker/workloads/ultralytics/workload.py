@@ -38,6 +38,7 @@ class Ultralytics(Workload):
     precisions = ("off", "on", "bf16", "forced-bf16", "forced-fp16")
     data, dense_data = DETECT.data
     takes_data = True
+    validates = True
     library = "ultralytics"
     # in older versions, training on mps could be silently wrong (ultralytics#22181)
     requires = (Requirement("ultralytics", (8, 3, 230)),)

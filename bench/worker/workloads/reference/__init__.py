@@ -1,0 +1,1 @@
+"""Reference models of guides in a plain torch loop: the family ``torch``."""
