@@ -41,7 +41,7 @@ def all_values(planned: list[PlannedRun], axis: str) -> list[Any]:
 
 
 def test_the_profiles_that_the_command_line_promises() -> None:
-    assert list(profiles()) == ["smoke", "quick", "full", "regress"]
+    assert list(profiles()) == ["smoke", "quick", "full", "regress", "workloads"]
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -61,7 +61,7 @@ def test_every_profile_covers_every_kind_of_device(name: str) -> None:
 
 
 def test_a_profile_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match=r"^profile 'quik' is unknown: use smoke, quick, full, regress\.$"):
+    with pytest.raises(UsageError, match=r"^profile 'quik' is unknown: use smoke, quick, full, regress, workloads\.$"):
         profile("quik")
 
 

@@ -12,7 +12,7 @@ UNKNOWN_DEVICE = f"device 'gpu' is unknown: use {KINDS}, or several as in 0+1."
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full, regress."),
+        (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full, regress, workloads."),
         (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
