@@ -25,7 +25,7 @@ from bench.report import labels
 from bench.report.headline import names
 from bench.report.sections import ceilings as largest
 from bench.text import clean, is_shown
-from bench.worker.workloads.base import is_made
+from bench.worker.workloads.base import is_made, split_model
 
 PUBLISHED = re.compile(
     r"yolo(?:v8|11|26)[nsmlx](?:-(?:seg|cls|pose|obb))?|yolo(?:v10[nsmblx]|12[nsmlx]|v9[tsmce])|rtdetr-[lx]"
@@ -111,10 +111,10 @@ def _ceiling_sentences(reference: ReferenceCase, ceilings: Sequence[Ceiling]) ->
 
 
 def _arguments(record: Record) -> dict[str, Any] | None:
-    """Return the arguments of Ultralytics' training; None where it cannot use the device."""
+    """Return the arguments of Ultralytics' training; None where it cannot use the device or the model's name."""
     case, recipe = record.case, record.recipe
     device = ultralytics_device(case.device)
-    if device is None:
+    if device is None or split_model(case.model)[0]:  # a network that Ultralytics has under no name
         return None
     further: dict[str, Any] = {}
     for name, value in case.further:

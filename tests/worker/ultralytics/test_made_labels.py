@@ -48,8 +48,8 @@ def test_persons_have_seventeen_keypoints_in_their_boxes() -> None:
             assert visible in (0, 1, 2)
             if visible:
                 assert abs(across - x) <= width / 2 + 2e-6 and abs(down - y) <= height / 2 + 2e-6
-    seen = mean(visible > 0 for row in persons for visible in row[7::3])
-    assert 0.6 < seen < 0.72
+    labelled = mean(visible > 0 for row in persons for visible in row[7::3])
+    assert 0.6 < labelled < 0.72
     flipped = made_labels.FLIPPED
     assert sorted(flipped) == list(range(17)) and [flipped[index] for index in flipped] == list(range(17))
 

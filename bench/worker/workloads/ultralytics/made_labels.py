@@ -34,7 +34,7 @@ DOTA = (
 """Classes of DOTA v1."""
 
 MOST_PERSONS = 20
-"""Persons of a full image; where there are more, COCO marks the rest as a crowd."""
+"""Persons of a full image; where there are more, COCO marks the rest as one group."""
 
 MOST_OBJECTS = 500
 """Oriented boxes of a full image. DOTA's fullest have about 2,000, and are cut into tiles for training."""

@@ -392,9 +392,9 @@ def built(name: str, source: Model, data: str) -> Any:
     with building(name, file):
         if file.endswith(".pt"):
             return user_model(source).model
+        model = user_model(source).model
         shape = shape_of(data)
         keypoints = {"data_kpt_shape": shape["kpt_shape"]} if source.task is tasks.POSE else {}
-        model = user_model(source).model
         own = type(model).__name__ == source.task.model[1]
         classes = read_classes(model.model[-1])
         if not own or keypoints or (channels(model), classes) != (shape["channels"], shape["nc"]):
