@@ -51,7 +51,7 @@ class CaseLines:
         """
         self.axes = shown_axes(cases)
         units = {units_of_case(case) for case in cases}
-        self._epoch = "epoch" if epoch_images or any(one.epoch_items for one in units) else "COCO epoch"
+        self._epoch = "epoch" if epoch_images or any(entry.epoch_items for entry in units) else "COCO epoch"
         self._rate = f"{shared_unit(units)}s/s"
         self._number = 2 * len(str(total)) + 1
         self._widths = {

@@ -37,6 +37,7 @@ VALUES = {
     "deterministic": ("off", "on"),
     "optimizer": ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp"),
     "threads": (1, 4),
+    "accumulate": (1, 4),
 }
 
 
@@ -57,7 +58,7 @@ def nominal() -> Iterator[Axis]:
     unregister("nbs")
 
 
-def test_six_axes_are_fixed_and_seven_more_may_be_asked_for() -> None:
+def test_six_axes_are_fixed_and_eight_more_may_be_asked_for() -> None:
     assert tuple(fixed_axes()) == ("mode", "model", "device", "amp", "batch", "imgsz")
     assert set(further_axes()) == set(VALUES)
     assert list(axes()) == [*fixed_axes(), *further_axes()]

@@ -271,9 +271,10 @@ def test_an_interpreter_with_nothing_in_it() -> None:
     assert (interpreter_facts["packages"], interpreter_facts["imported"], interpreter_facts["offers"]) == (
         {},
         {},
-        {"ultralytics": {}},
+        {"ultralytics": {}, "torch": {}},
     )
-    assert interpreter_facts["unusable"].startswith("ultralytics is not installed")
+    assert interpreter_facts["unusable"].startswith("torch is not installed")
+    assert interpreter_facts["lacking"]["ultralytics"].startswith("ultralytics is not installed")
 
 
 # What a process has imported is what was identified before

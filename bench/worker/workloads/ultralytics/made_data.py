@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...rejection import CaseRejected
+from ..made_files import discard, into_place, unwritable
 from . import made_data_checks
 
 POOL_IMAGES = 128
@@ -53,12 +49,6 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
         raise unwritable("the made data set", wanted["root"], error) from error
 
 
-def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
-    """Return the rejection of a case whose cache cannot be written."""
-    reason = f"{what} cannot be written to {place} ({error.strerror or error}): make room there, or set YOLOPACE_CACHE"
-    return CaseRejected("unsupported", f"{reason} to another folder.")
-
-
 def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make the data set of :func:`provide`; an error of the cache passes as it is."""
     from ultralytics.utils import ASSETS
@@ -71,13 +61,13 @@ def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
     if not made_data_checks.pool_is_intact(pool, POOL_IMAGES):
-        made_data_checks.discard(pool)
+        discard(pool)
         into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
     fingerprint = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not made_data_checks.listing_is_intact(listing, _listing_texts(listing, counts), pool):
-        made_data_checks.discard(listing)
+        discard(listing)
         into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
@@ -100,28 +90,6 @@ def listed_images(yaml: str) -> int:
     if listing.exists():
         return int(json.loads(listing.read_text(encoding="ascii"))["listed"])
     return len(training_images(yaml))
-
-
-def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
-    """Make a folder under a temporary name and rename it atomically; a second process uses the first one's folder.
-
-    Args:
-        target: final path of the folder.
-        mark: name of a file that every complete folder has.
-        make: function that fills a folder.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
-    try:
-        make(folder)
-        if target.exists() and not (target / mark).exists():  # its files were deleted from the cache
-            shutil.rmtree(target)
-        os.replace(folder, target)
-    except OSError:
-        if not target.exists():
-            raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None:
