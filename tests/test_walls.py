@@ -18,7 +18,7 @@ HEAVY = ("torch", "torchvision", "ultralytics", "transformers", "accelerate")
 METERS = {"psutil", "pynvml", "zeus_apple_silicon"}
 """What may measure energy or memory in a worker, where it is installed."""
 
-LIBRARIES = {"torch", "torchvision", "ultralytics", "transformers", "numpy", "cv2", *METERS}
+LIBRARIES = {"torch", "torchvision", "ultralytics", "transformers", "numpy", "cv2", "PIL", *METERS}
 """What else a worker may import: what is measured, and what that brings along."""
 
 MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"

@@ -52,7 +52,7 @@ def units_of_case(case: Case) -> Units:
 
 def shared_unit(units: Collection[Units]) -> str:
     """Return what batches of several workloads consist of, in the singular: ``item`` where they differ."""
-    names = {one.unit for one in units}
+    names = {entry.unit for entry in units}
     return names.pop() if len(names) == 1 else "item" if names else IMAGE
 
 

@@ -23,7 +23,7 @@ GOAL = 0.02
 
 
 class TruthCase(msgspec.Struct, frozen=True):
-    """A training case on the CPU that has a plain loop beside it.
+    """A training case on the CPU that has a plain loop to compare with.
 
     Attributes:
         model, batch, imgsz: of the case.

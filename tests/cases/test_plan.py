@@ -256,3 +256,23 @@ def test_joules_take_longer_windows() -> None:
     assert (plain.window_seconds, plain.energy) == (0.5, False)
     assert (counted.window_seconds, counted.energy) == (10.0, True)
     assert plain.fingerprint != counted.fingerprint
+
+
+def test_a_reference_model_has_its_own_size_and_the_batch_of_that_size() -> None:
+    values = {"mode": ["train"], "amp": ["off"], "model": ["resnet18", "yolov8n"]}
+    cases = [plan.case for plan in expand_grid(profile("smoke"), ["cpu"], values)]
+    assert [(case.model, case.batch, case.imgsz) for case in cases] == [("resnet18", 128, 32), ("yolov8n", 16, 64)]
+    values |= {"imgsz": [224, 32], "model": ["resnet18"]}
+    cases = [plan.case for plan in expand_grid(profile("smoke"), ["cpu"], values)]
+    assert {(case.batch, case.imgsz) for case in cases} == {(32, 224), (128, 32)}
+    values |= {"batch": [4]}
+    cases = [plan.case for plan in expand_grid(profile("smoke"), ["cpu"], values)]
+    assert {(case.batch, case.imgsz) for case in cases} == {(4, 224), (4, 32)}
+
+
+def test_validation_is_refused_where_no_workload_has_it() -> None:
+    values = {"mode": ["train"], "model": ["lstm256"]}
+    with pytest.raises(UsageError, match="with-val: the workload torch times no validation: leave it out"):
+        expand_grid(profile("smoke"), ["cpu"], values, with_val=True)
+    planned = expand_grid(profile("smoke"), ["cpu"], {**values, "model": ["lstm256", "yolov8n"]}, with_val=True)
+    assert {plan.case.model for plan in planned if plan.recipe.with_val} == {"yolov8n"}

@@ -43,6 +43,7 @@ VALUES = {
     "nbs": (1, 64, 256),
     "forced_workers": (0, 2),
     "threads": (1, 4),
+    "accumulate": (1, 4),
 }
 
 

@@ -116,7 +116,8 @@ def test_of_two_versions_the_one_that_is_imported_counts(python, tmp_path, monke
 @pytest.mark.parametrize(
     ("versions", "sentence"),
     [
-        ({}, "ultralytics is not installed for .*: install ultralytics>="),
+        ({}, "torch is not installed for .*: install torch>="),
+        ({"torch": "2.15.0"}, "ultralytics is not installed for .*: install ultralytics>="),
         ({"ultralytics": "8.4.190"}, "torch is not installed for .*: install torch>="),
         ({"ultralytics": "8.4.190", "torch": "2.4.0"}, "torch 2.4.0 is older than 2.6"),
     ],

@@ -37,7 +37,7 @@ def interpreter(thermal: str | None = None) -> Interpreter:
 @pytest.fixture
 def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     """Parse the options of a run on a machine whose interpreter is not asked."""
-    monkeypatch.setattr(request, "inspect", lambda python: interpreter())
+    monkeypatch.setattr(request, "inspect", lambda python, models: interpreter())
 
     def parse(**given: Any) -> RunRequest:
         usual = {

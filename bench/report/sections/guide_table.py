@@ -7,6 +7,8 @@ from typing import Any
 
 from bench.analysis.intervals import log_half_width
 from bench.analysis.metrics import RATIO
+from bench.cases.axes import NOT_ASKED
+from bench.cases.case import FIXED
 from bench.cases.device_kinds import device_kind
 from bench.claims.guide_table import HARDWARE, MODELS, Side, by_device, by_model
 from bench.errors import UsageError
@@ -38,7 +40,7 @@ def build(machine: MachineInputs) -> Table | None:
 def measured(machine: MachineInputs) -> dict[Side, dict[str, Any]]:
     """Return the row of each of the guide's models on each kind of device, on the fastest device of the kind."""
     names = {model: name for name, model in MODELS.items()}
-    found: dict[Side, dict[str, Any]] = {}
+    cases: dict[Side, dict[str, Any]] = {}
     for row in labels.rows(machine.table):
         name = names.get((row["model"], row["imgsz"]))
         known = row["workload"] == "torch" and (row["mode"], row["amp"], row["batch"]) == ("train", "off", BATCH)
@@ -48,17 +50,14 @@ def measured(machine: MachineInputs) -> dict[Side, dict[str, Any]]:
             side = Side(name, device_kind(row["device"]))
         except UsageError:  # a record may have a device that is unknown here
             continue
-        if side not in found or row["images_per_second"] > found[side]["images_per_second"]:
-            found[side] = row
-    return found
+        if side not in cases or row["images_per_second"] > cases[side]["images_per_second"]:
+            cases[side] = row
+    return cases
 
 
 def _is_varied(machine: MachineInputs, row: dict[str, Any]) -> bool:
     """Whether a row has a value on a further axis."""
-    return any(row[axis] != "" for axis in labels.case_axes(machine.table) if axis not in FIXED)
-
-
-FIXED = ("mode", "model", "device", "amp", "batch", "imgsz")
+    return any(row[axis] != NOT_ASKED for axis in labels.case_axes(machine.table) if axis not in FIXED)
 
 
 def _row(over: Side, under: Side, cases: dict[Side, dict[str, Any]]) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class TrainingSanityChecks:
 
     def _has_gradients(self) -> bool:
         """Whether enough parameters had a gradient in the step that was recorded last."""
-        return bool(self._results["with_gradient"] >= MOVED * self._results["parameters"])
+        return bool(self._results["with_gradient"] >= MOVED * len(self._before))
 
     def record_scale(self, trainer: Any) -> None:
         """Record the loss scale after an optimizer step outside windows, which may have halved the scale."""

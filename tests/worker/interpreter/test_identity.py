@@ -274,7 +274,8 @@ def test_an_interpreter_with_nothing_in_it() -> None:
         {},
         {name: {} for name in workloads()},
     )
-    assert interpreter_facts["unusable"].startswith("ultralytics is not installed")
+    assert interpreter_facts["unusable"].startswith("torch is not installed")
+    assert interpreter_facts["lacking"]["ultralytics"].startswith("ultralytics is not installed")
 
 
 # What a process has imported is what was identified before

@@ -75,7 +75,8 @@ def test_usable(versions: dict[str, str | None]) -> None:
     ],
 )
 def test_missing_or_too_old(versions: dict[str, str | None], reason: str) -> None:
-    assert why_unusable(versions) == reason
+    lacking = why_lacking({"torchvision": "0.29", **versions})
+    assert (why_unusable(versions) or lacking["ultralytics"]) == reason
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,10 +101,12 @@ def test_a_workload_that_lacks_its_library_leaves_the_others_usable(monkeypatch:
     try:
         assert why_unusable({"torch": "2.14.1"}) == ""
         lacking = why_lacking({"torch": "2.14.1"})
+        torchvision = "torchvision is not installed for python: install torchvision>=0.21 there."
         assert "plain" not in lacking
         assert lacking["ultralytics"] == (
             "ultralytics is not installed for python: install ultralytics>=8.3.230 there."
         )
+        assert {lacking[f"torch:{model}"] for model in ("resnet18", "vit_b_16", "vit-tiny-4")} == {torchvision}
     finally:
         unregister("plain")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.worker.rejection import CaseRejected
+from bench.worker.workloads import made_files
 from bench.worker.workloads.ultralytics import made_classes, made_data
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
@@ -158,7 +159,7 @@ def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:
         target.mkdir()
         (target / "first").touch()
 
-    made_data.into_place(target, "first", make)
+    made_files.into_place(target, "first", make)
     assert [path.name for path in target.iterdir()] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
@@ -167,7 +168,7 @@ def test_what_is_damaged_is_made_again(tmp_path: Path) -> None:
     target = tmp_path / "pool"
     target.mkdir()
     (target / "left over").touch()
-    made_data.into_place(target, "mark", lambda folder: (folder / "mark").touch())
+    made_files.into_place(target, "mark", lambda folder: (folder / "mark").touch())
     assert [path.name for path in target.iterdir()] == ["mark"]
 
 

@@ -62,7 +62,7 @@ def transform_of(name: str, imgsz: int, training: bool) -> Any:
 
 
 REPEATS = 64
-"""Times that prediction goes through its one batch of items before it begins anew."""
+"""Times that prediction goes through its one batch of items before it begins again."""
 
 
 def make_loader(source: str, setup: Setup, case: dict[str, Any], device: Any, workers: int, training: bool) -> Any:

@@ -12,8 +12,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from ..ultralytics.made_data import into_place, unwritable
-from ..ultralytics.made_data_checks import discard
+from ..made_files import discard, into_place, unwritable
 from .models import CIFAR, IMAGENET, MNIST
 
 ARRAYS: dict[str, tuple[int, ...]] = {CIFAR: (50_000, 32, 32, 3), MNIST: (60_000, 28, 28)}

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import made_data, made_data_checks
+from ..made_files import discard, into_place, unwritable
+from . import made_data
 
 CLASSES = 1000
 """Classes of ImageNet-1k."""
@@ -30,11 +31,11 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
         counts = {"train": wanted["images"], "val": wanted.get("val_images") or made_data.VAL_IMAGES}
         folder = pool.parent / f"n{counts['train']:06d}-{counts['val']:06d}"
         if not _is_intact(folder, pool, counts):
-            made_data_checks.discard(folder)
-            made_data.into_place(folder, LISTING, lambda new: _make(new, folder, pool, counts))
+            discard(folder)
+            into_place(folder, LISTING, lambda new: _make(new, folder, pool, counts))
         return {"yaml": str(folder), "fingerprint": fingerprint, "images": wanted["images"]}
     except OSError as error:
-        raise made_data.unwritable("the made data set", wanted["root"], error) from error
+        raise unwritable("the made data set", wanted["root"], error) from error
 
 
 def class_name(index: int) -> str:

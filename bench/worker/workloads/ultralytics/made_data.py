@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...rejection import CaseRejected
+from ..made_files import discard, into_place, unwritable
 from . import made_data_checks, made_labels
 
 POOL_IMAGES = 128
@@ -51,12 +47,6 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
         raise unwritable("the made data set", wanted["root"], error) from error
 
 
-def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
-    """Return the rejection of a case whose cache cannot be written."""
-    reason = f"{what} cannot be written to {place} ({error.strerror or error}): make room there, or set YOLOPACE_CACHE"
-    return CaseRejected("unsupported", f"{reason} to another folder.")
-
-
 def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make the data set of :func:`provide`; an error of the cache passes as it is."""
     task = str(wanted.get("task") or "detect")
@@ -64,7 +54,7 @@ def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = pool.parent / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not made_data_checks.listing_is_intact(listing, _listing_texts(listing, counts, task), pool):
-        made_data_checks.discard(listing)
+        discard(listing)
         into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts, task))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
@@ -86,7 +76,7 @@ def provide_pool(wanted: dict[str, Any], name: str, task: str) -> tuple[Path, st
         recipe.update(source.read_bytes())
     pool = Path(wanted["root"]) / f"{name}-{recipe.hexdigest()[:12]}" / "pool"
     if not made_data_checks.pool_is_intact(pool, POOL_IMAGES):
-        made_data_checks.discard(pool)
+        discard(pool)
         into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense, task))
     return pool, json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
 
@@ -114,28 +104,6 @@ def listed_images(source: str) -> int:
 def _listing_of(source: str) -> Path:
     """Return the file that lists the images of a data set, next to its yaml or within its folder."""
     return Path(source, "images.json") if os.path.isdir(source) else Path(source).with_name("images.json")
-
-
-def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
-    """Make a folder under a temporary name and rename it atomically; a second process uses the first one's folder.
-
-    Args:
-        target: final path of the folder.
-        mark: name of a file that every complete folder has.
-        make: function that fills a folder.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
-    try:
-        make(folder)
-        if target.exists() and not (target / mark).exists():  # its files were deleted from the cache
-            shutil.rmtree(target)
-        os.replace(folder, target)
-    except OSError:
-        if not target.exists():
-            raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool, task: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 POOL = "pool.json"
@@ -45,16 +43,3 @@ def listing_is_intact(listing: Path, texts: dict[str, str], pool: Path) -> bool:
         )
     except (OSError, ValueError):
         return False
-
-
-def discard(folder: Path) -> None:
-    """Rename a folder, then delete it, so that no process reads a partly deleted one."""
-    if not os.path.lexists(folder):
-        return
-    aside = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))
-    try:
-        os.replace(folder, aside / folder.name)
-    except FileNotFoundError:  # another run was faster
-        pass
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...rejection import CaseRejected
-from . import label_errors, made_data_checks
-from .made_data import into_place, unwritable
+from ..made_files import discard, into_place, unwritable
+from . import label_errors
 from .tasks import CLASSIFY
 from .user_data import LEFT_OUT, LISTING, SCHEME, Split, fingerprint, lines_of, relative
 
@@ -123,7 +123,7 @@ def copy_of(splits: dict[str, Path | None], folder: Path, used: list[str], listi
 
     if not _is_intact(target, text, links):
         try:
-            made_data_checks.discard(target)
+            discard(target)
             into_place(target, LISTING, make)
         except OSError as error:
             raise unwritable("the list of a data set's images", str(root), error) from error

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from ...input_errors import describe_error
 from ...rejection import CaseRejected
 from ...text import clean
-from . import isolation, label_errors, made_data_checks
-from .made_data import into_place, unwritable
+from ..made_files import discard, into_place, unwritable
+from . import isolation, label_errors
 from .tasks import DETECT, TASKS, Task
 
 SCHEME = 2
@@ -461,7 +461,7 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
 
     if not _is_intact(target, listing, texts):
         try:
-            made_data_checks.discard(target)
+            discard(target)
             into_place(target, "data.yaml", make)
         except OSError as error:
             raise unwritable("the list of a data set's images", str(root), error) from error

@@ -27,6 +27,7 @@ def test_a_model_has_the_parameters_of_the_table(name: str, size: int) -> None:
 def test_a_model_has_the_operations_of_the_table(name: str, size: int) -> None:
     with torch.device("meta"):
         model = build(name, size, MODELS[name].setups[size])
+        model.eval()
         counter: Any = FlopCounterMode(display=False)
         with counter:
             model(torch.empty(1, 3, size, size))

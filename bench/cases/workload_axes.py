@@ -1,4 +1,4 @@
-"""Further axes of plain torch loops."""
+"""Further axes that workloads besides Ultralytics take."""
 
 from __future__ import annotations
 
