@@ -27,7 +27,7 @@ OPTIONS = {
 @pytest.fixture
 def start_session(launcher, tmp_path, monkeypatch):
     """Start a session that measures models in fake workers, with the options given."""
-    monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python: launcher.interpreter)
+    monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python, models=None: launcher.interpreter)
     monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.report.plots.PLOTS", ())
 

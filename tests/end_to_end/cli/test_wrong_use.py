@@ -16,7 +16,7 @@ UNKNOWN_DEVICE = f"device 'gpu' is unknown: use {KINDS}, or several as in 0+1."
         (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
-        (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16."),
+        (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16, half, forced-bf16, forced-fp16."),
         (["--mode", "val"], "mode 'val' is unknown: use train or predict."),
         (["--axis", "speed=1"], "axis 'speed' is unknown: use mode, model, device, amp, batch, imgsz, workers, cache"),
         (["--axis", "workers"], "axis 'workers': write NAME=VALUES, such as workers=0,2."),
@@ -110,7 +110,7 @@ def test_an_interpreter_without_torch(bench, tmp_path):
     python.chmod(0o755)
     code, _, err = bench("--python", python)
     assert code == 2
-    assert "ultralytics is not installed for" in err
+    assert "torch is not installed for" in err
 
 
 def test_an_ultralytics_below_the_floor(bench, tmp_path):
