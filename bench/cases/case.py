@@ -107,7 +107,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     @property
     def model_label(self) -> str:
         """The model as a reader sees it: see :mod:`bench.cases.model_labels`."""
-        return model_labels.label(self.model) or self.model_name
+        return model_labels.label(self.model) or (self.model_name if "/" in self.model else self.model)
 
     @property
     def is_forced(self) -> bool:

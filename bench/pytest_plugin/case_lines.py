@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.analysis.units import shared_unit, units_of_case
+from bench.analysis.units import PIXELS, shared_unit, units_of_case
 from bench.cases import Case
 from bench.cases.axes import axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
@@ -124,7 +124,10 @@ class CaseLines:
         return [value_label(axis, case.value(axis)) for axis in axes]
 
     def _value(self, case: Case, axis: str) -> str:
-        return cell(axis, case.value(axis), case) if axis in ALWAYS else value_label(axis, case.value(axis))
+        if axis in ALWAYS:
+            return cell(axis, case.value(axis), case)
+        label = value_label(axis, case.value(axis))
+        return label.replace(f" {PIXELS}", f" {units_of_case(case).size_unit}") if axis == "imgsz" else label
 
     def measured(
         self, number: str, case: Case, row: Mapping[str, Any], notes: Iterable[str], width: int
@@ -149,7 +152,8 @@ class CaseLines:
             start, end = len(label), len(label) + layout.gap + RATE
             pieces = [(line[:start], ""), (line[start:end], "bold"), (line[end:], "")]
         else:
-            unit = rate.replace(" ±", f" {self._rate} ±") if "±" in rate else f"{rate} {self._rate}"
+            rates = f"{units_of_case(case).unit}s/s"
+            unit = rate.replace(" ±", f" {rates} ±") if "±" in rate else f"{rate} {rates}"
             figures = ", ".join(filter(None, [unit.strip(), f"{epoch} per epoch" if epoch else "", memory]))
             pieces = [(label, ""), *_next_lines(figures, width, "bold")]
         for texts, style in ((short, "yellow"), (notes, "dim")):

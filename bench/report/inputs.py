@@ -190,7 +190,7 @@ def records_of(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:
 
 
 def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Divide rows into groups that may share one table, each with a title of its versions and recipe.
+    """Divide rows into groups that may share one table, each with a title of those versions and rules that differ.
 
     Each mode fixes its own settings (``overrides_hash``), so different modes may share a table. Two sets of settings
     of one mode may not.
@@ -200,9 +200,11 @@ def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
         lambda hashes: pd.factorize(hashes)[0]
     )
-    parts = []
+    parts: list[tuple[tuple[str, ...], pd.DataFrame]] = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):
         _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
-        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})" if number else ""
-        parts.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
-    return parts
+        facts = [f"torch {torch}", f"Ultralytics {ultralytics}", *how.split(", ")]
+        facts += [f"other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})"] if number else []
+        parts.append((tuple(facts), rows))
+    shared = set.intersection(*(set(facts) for facts, _ in parts)) if len(parts) > 1 else set()
+    return [(", ".join([fact for fact in facts if fact not in shared] or facts), rows) for facts, rows in parts]

@@ -38,10 +38,16 @@ class TruthCase(msgspec.Struct, frozen=True):
 
 CASES: dict[str, TruthCase] = {
     "ultralytics:yolov8n": TruthCase("yolov8n", 4, 160),
+    "ultralytics:yolov8n-seg": TruthCase("yolov8n-seg", 4, 96),
+    "ultralytics:yolov8n-pose": TruthCase("yolov8n-pose", 4, 96),
+    "ultralytics:yolov8n-obb": TruthCase("yolov8n-obb", 4, 96),
+    "ultralytics:yolov8n-cls": TruthCase("yolov8n-cls", 8, 96),
+    "ultralytics:yolov8n-rtdetr": TruthCase("yolov8n-rtdetr", 2, 128, steps=32),
     "torch:resnet18": TruthCase("resnet18", 16, 32),
     "torch:vit-tiny-4": TruthCase("vit-tiny-4", 2, 32),
     "torch:vit_b_16": TruthCase("vit_b_16", 1, 224, steps=16),
     "torch:lstm256": TruthCase("lstm256", 128, 28),
+    "transformers:bert-tiny": TruthCase("bert-tiny", 8, 128),
 }
 """One case for each workload; batches are small, so that a step takes a fraction of a second."""
 

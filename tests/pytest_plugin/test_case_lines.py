@@ -121,6 +121,18 @@ def test_a_narrow_terminal_has_the_figures_on_a_line_of_their_own() -> None:
     assert max(map(len, [first, *rest])) <= 40
 
 
+def test_several_workloads_have_their_own_units_and_names() -> None:
+    lstm = made(model="lstm256", batch=128, imgsz=28)
+    resnet = made(model="ultralytics:resnet18", imgsz=224)
+    lines = lines_of(lstm, resnet, made(model="bert-tiny", imgsz=128))
+    header = lines.header(100)
+    assert "items/s" in header and "COCO" not in header
+    narrow = format_line(lines, lstm, width=40)
+    assert "28 steps" in narrow and "sequences/s" in narrow
+    assert "ultralytics:resnet18" in format_line(lines, resnet, width=40)
+    assert "sequences/s" in format_line(lines, made(model="bert-tiny", imgsz=128), width=40)
+
+
 def test_flags_that_need_action_are_named_and_explained_once() -> None:
     record = made()
     lines = lines_of(record)

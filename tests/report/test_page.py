@@ -265,11 +265,11 @@ def test_ways_of_measuring_have_their_own_tables_and_modes_do_not(tmp_path: Path
     assert html.count('class="pivot"') == 2 and "measured by rule" not in html
     html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(version=1))], tmp_path)
     assert html.count('class="pivot"') == 3
-    assert ", measured by rule 1 of yolopace <a" in html and ", measured by rule 2 of yolopace <a" in html
+    assert ">measured by rule 1 of yolopace <a" in html and ">measured by rule 2 of yolopace <a" in html
     overrides = {**make_recipe().overrides, "optimizer": "AdamW"}
     html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(overrides=overrides))], tmp_path)
     assert html.count('class="pivot"') == 3
-    assert html.count(", other fixed settings (") == 1
+    assert html.count(">other fixed settings (") == 1
     assert "yolov8n trains at 22.0 images/s" in html
 
 
@@ -317,8 +317,8 @@ def test_old_results_stand_with_those_of_the_one_machine_of_their_type(tmp_path:
 @pytest.mark.usefixtures("no_plots")
 def test_two_versions_on_one_machine_have_their_own_tables(tmp_path: Path) -> None:
     html = written([timed(20.0, 4), timed(22.0, 4, environment=make_environment("2.15.0"))], tmp_path)
-    assert ">torch 2.14.1, Ultralytics 8.4.100: coco-like, windows of" in html
-    assert ">torch 2.15.0, Ultralytics 8.4.100: coco-like, windows of" in html
+    assert ">torch 2.14.1 <a" in html
+    assert ">torch 2.15.0 <a" in html
     assert html.count('class="pivot"') == 2
 
 
