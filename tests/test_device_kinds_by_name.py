@@ -13,6 +13,7 @@ BENCH = Path(__file__).resolve().parents[1] / "bench"
 REGISTRY = ("cases/device_kinds.py", "worker/devices")
 
 ALLOWED = {
+    "claims/figures.py": (9, "claims of guides are about named devices"),
     "claims/guide_table.py": (18, "a guide's table is about named devices"),
     "claims/verdicts.py": (13, "claims of guides are about named devices"),
     "conftest.py": (1, "a key of pytest-benchmark's JSON: the processor's name"),
@@ -23,6 +24,9 @@ ALLOWED = {
     "machine/system_info.py": (2, "a key of what is asked of the system, and a file of /proc/pressure"),
     "worker/monitors/procfs.py": (4, "lines and files of /proc and of control groups"),
     "worker/workloads/cpu_parity.py": (1, "the CPU is what every device is compared with"),
+    "worker/workloads/huggingface/first_losses.py": (1, "the CPU is what every device is compared with"),
+    "worker/workloads/huggingface/train.py": (1, "the Trainer's argument for the CPU is one of its own"),
+    "worker/workloads/huggingface/workload.py": (1, "where the Trainer ignores fp16"),
     "worker/workloads/reference/loaders.py": (1, "guides pin memory for CUDA alone"),
     "worker/workloads/reference/loop.py": (1, "most CPUs have no float16"),
     "worker/workloads/reference/train.py": (1, "the CPU is what every device is compared with"),

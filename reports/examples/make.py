@@ -25,6 +25,9 @@ REPORTS = {
 }
 """Runs of each report."""
 
+WITHOUT_PLOTS = ("workloads",)
+"""Reports with plots in the page alone: in Markdown, they would need some fifty files."""
+
 COMPARISONS = ("regress-torch", "regress-ultralytics")
 """Live comparisons with a page each, as regress writes it."""
 
@@ -33,6 +36,7 @@ def make_report(name: str) -> None:
     """Make a report as the command does."""
     folders = [str(RESULTS / run) for run in REPORTS[name]]
     command = [sys.executable, "-m", "bench", "report", *folders, "--output", str(PAGES / name)]
+    command += ["--format", "html,csv"] if name in WITHOUT_PLOTS else []
     subprocess.run(command, check=True, cwd=PAGES.parents[1])
 
 

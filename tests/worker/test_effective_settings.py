@@ -70,8 +70,8 @@ SUBSTITUTED = [
     (
         {},
         {"batch": 8},
-        "batch 16 was asked, batch 8 would run: each device takes the same whole number of images, "
-        "and no more than the data set has.",
+        "batch 16 was asked, batch 8 would run: the data set has fewer images than one batch, "
+        "or the devices cannot share the batch equally.",
         (),
     ),
 ]

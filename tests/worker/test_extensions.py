@@ -64,7 +64,8 @@ def test_a_broken_one_ends_the_job_with_one_sentence(tmp_path: Path) -> None:
 
 def test_a_family_that_nobody_registered_or_that_lacks_its_library_is_unsupported(tmp_path: Path) -> None:
     job = protocol.DataJob("small", "x", str(tmp_path), made=True)
-    assert ended(job).reason == "workload small: this worker has no such workload: it has ultralytics."
+    families = ", ".join(base.workloads())
+    assert ended(job).reason == f"workload small: this worker has no such workload: it has {families}."
 
     class Small(base.Workload):
         name = "small"

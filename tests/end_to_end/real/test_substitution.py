@@ -26,8 +26,11 @@ from tests.jobs import case_job
             "unsupported",
             "model yolov99n: this Ultralytics does not know it: there is no such model: use ",
         ),
-        ({"model": "yolov8n-seg"}, "unsupported", "model yolov8n-seg: its last layer is Segment, and only detection"),
-        ({"model": "rtdetr-l"}, "unsupported", "model rtdetr-l: its last layer is RTDETRDecoder, and only detection"),
+        (
+            {"model": "yolov8s-worldv2"},
+            "unsupported",
+            "model yolov8s-worldv2: its last layer is WorldDetect, and only models of ",
+        ),
     ],
 )
 def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes, status, reason):
@@ -102,7 +105,9 @@ def small_set(tmp_path, cache, forking):
 def test_a_batch_larger_than_the_data(forking, tmp_path, small_set, mode):
     record = run_one(forking, tmp_path, tiny(mode, data=small_set))
     assert record.outcome.status.value == "substituted"
-    assert record.outcome.reason.startswith("batch 16 was asked, batch 4 would run: the data set has fewer images")
+    assert record.outcome.reason.startswith(
+        "batch 16 was asked, batch 4 would run: the data set has fewer images than one batch"
+    )
 
 
 def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_set):

@@ -36,7 +36,7 @@ def test_an_interval_is_short_where_it_is_symmetric() -> None:
 
 def test_ends_that_look_alike_are_distinguished() -> None:
     assert labels.ends(RATE, 22.9, 23.3) == "22.9 to 23.3"
-    assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
+    assert labels.ends(RATE, 23.101, 23.119) == "± 0.04 %"
 
 
 def test_a_rate_and_its_time_have_the_same_half_width() -> None:

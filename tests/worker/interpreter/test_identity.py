@@ -21,7 +21,7 @@ from bench.worker.workloads import workloads
 from tests.made_packages import install, metadata, module
 
 ENTRY = Path(identity.__file__).parents[1] / "entry.py"
-NAMES = ("ultralytics", "torch", "torchvision", "numpy", "cv2", "PIL")
+NAMES = ("ultralytics", "torch", "torchvision", "numpy", "cv2", "PIL", "transformers", "accelerate")
 
 
 @pytest.fixture

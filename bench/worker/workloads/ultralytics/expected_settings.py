@@ -18,7 +18,7 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("amp", "on"): "Ultralytics offers no mixed precision here",
     ("amp", "bf16"): "Ultralytics offers no bfloat16 here",
     ("imgsz", None): "sizes are rounded up to a multiple of the model's stride",
-    ("batch", None): "each device takes the same whole number of images, and no more than the data set has",
+    ("batch", None): "the data set has fewer images than one batch, or the devices cannot share the batch equally",
     ("cache", "False"): "Ultralytics reads .npy files next to images in place of the images; delete them",
     ("integrations", None): "callbacks that talk to something run between the steps",
     ("weights", None): "Ultralytics renames what it is asked for",
