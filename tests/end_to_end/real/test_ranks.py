@@ -154,7 +154,7 @@ def test_torch_itself_says_why_several_of_mps_cannot_train(forking, tmp_path, mo
 def test_a_batch_that_ultralytics_rounds_down_is_substituted(forking, tmp_path):
     record = run_one(forking, tmp_path, tiny(device="cpu+cpu", batch=5))
     assert record.outcome.status is Status.SUBSTITUTED
-    assert record.outcome.reason.startswith("batch 5 was asked, batch 4 would run: each device takes the same")
+    assert record.outcome.reason.startswith("batch 5 was asked, batch 4 would run: the data set has fewer")
 
 
 def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
