@@ -118,7 +118,7 @@ class CaseLines:
     def further(self, case: Case) -> list[str]:
         """Return the values of a case that no column shows, where it differs from the cases that have columns.
 
-        So does a case that only asks whether a precision is available.
+        A case that only asks whether a precision is available names that precision here: it has no column of its own.
         """
         axes = [axis for axis, value in self._shared.items() if case.value(axis) != value]
         return [value_label(axis, case.value(axis)) for axis in axes]

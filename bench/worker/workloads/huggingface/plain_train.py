@@ -5,20 +5,15 @@ The only addition is a callback at the end of a step, which counts, and waits fo
 
 from __future__ import annotations
 
-import gc
-import time
 from typing import Any
 
 from ...channel import Channel
-from ...protocol import BlockEnded, PhaseBegan, PlainJob
+from ...protocol import PlainJob
 from ...timing.lockstep import LockstepClient
+from ...timing.plain_timer import PlainTimer, StopTraining
 from ..base import Workload
 from . import made_tokens
 from .train import arguments_of, make_arguments, seeded_model
-
-
-class StopTraining(Exception):
-    """Raised out of the last step; ends the training."""
 
 
 def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
@@ -32,43 +27,15 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
     import torch
     from transformers import Trainer, TrainerCallback
 
-    case = job.case
-    done, left = 0, job.steps
-    began = edge = time.perf_counter()
-    warm = False
+    case, timer = job.case, PlainTimer(job, channel, turns)
 
     class Counter(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *rest: Any, **named: Any) -> None:
-            nonlocal began
             torch.set_num_threads(job.threads or Workload().default_threads())  # as a measured case has
-            gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
-            channel.send(PhaseBegan("warmup"))
-            began = time.perf_counter()
+            timer.started()
 
         def on_step_end(self, *rest: Any, **named: Any) -> None:
-            nonlocal done, left, edge, warm
-            done += 1
-            now = time.perf_counter()
-            if not warm:
-                if done < job.warmup_steps or now - began < job.warmup_seconds:
-                    return
-                warm = True
-                channel.send(PhaseBegan("window"))
-                if turns is not None:
-                    turns.wait()
-            elif done >= job.block:
-                left -= done
-                if left <= 0:
-                    channel.send(BlockEnded(now - edge, done))
-                    raise StopTraining
-                if turns is not None:
-                    turns.block_ended(now - edge, done)
-                else:
-                    channel.send(BlockEnded(now - edge, done))
-            else:
-                return
-            done = 0
-            edge = time.perf_counter()
+            timer.batch_ended()
 
     arguments = make_arguments(case, arguments_of(case, job.overrides, job.scratch))
     trainer = Trainer(
