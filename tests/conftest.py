@@ -1,9 +1,11 @@
 """For all tests, however they are run: by several processes of pytest-xdist side by side, or by one."""
 
 import os
+import signal
 
 import pytest
 
+from bench import signals
 from bench.machine import fingerprint
 
 
@@ -12,6 +14,18 @@ def pytest_configure() -> None:
     os.environ.pop("PYTEST_XDIST_WORKER", None)
     # Machines that tests make up leave no ID in the user's cache; commands that tests start have a cache apart.
     fingerprint.machine_id = lambda digest: ""
+
+
+@pytest.fixture(autouse=True)
+def usual_signal_handlers():
+    """A test starts with the handlers of a new process: a command that another test called leaves its own behind."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *signals.STOPPING)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in signals.STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ def test_a_signal_is_held_back_until_the_block_ends(interrupting: None, number: 
         steps.append("imported")
     assert steps == ["imported"]
     assert signals.name_of(interrupt.value) == name
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def test_signals_are_handled_as_before_after_the_block(interrupting: None) -> None:
