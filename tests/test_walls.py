@@ -91,7 +91,7 @@ ORDER = (
 
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
-OPEN_TO_ALL = ("bench.worker.protocol", "bench.worker.text", "bench.worker.workloads.base")
+OPEN_TO_ALL = tuple(f"bench.worker.{name}" for name in ("message_json", "protocol", "text", "workloads.base"))
 """Modules of the worker that the rest may import: they need the standard library alone."""
 
 ULTRALYTICS = "worker/workloads/ultralytics/"
