@@ -85,7 +85,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("extensions", "signals", "formatting", "errors", "text", ""),
+    ("extensions", "signals", "early_signals", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 
