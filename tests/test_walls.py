@@ -85,13 +85,13 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("extensions", "signals", "formatting", "errors", "text", ""),
+    ("extensions", "signals", "early_signals", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
-OPEN_TO_ALL = ("bench.worker.protocol", "bench.worker.text", "bench.worker.workloads.base")
+OPEN_TO_ALL = tuple(f"bench.worker.{name}" for name in ("message_json", "protocol", "text", "workloads.base"))
 """Modules of the worker that the rest may import: they need the standard library alone."""
 
 ULTRALYTICS = "worker/workloads/ultralytics/"

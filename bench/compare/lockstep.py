@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
 from bench.runner.measure import values_of
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.message_json import ProtocolError
 from bench.worker.protocol import (
     ALONE,
     FREE,
@@ -26,7 +27,6 @@ from bench.worker.protocol import (
     JobEnded,
     Measured,
     PhaseBegan,
-    ProtocolError,
     SettingsRead,
     TurnEnded,
 )

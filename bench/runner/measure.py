@@ -28,6 +28,7 @@ from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.message_json import ProtocolError
 from bench.worker.protocol import (
     CaseJob,
     DataProvided,
@@ -36,7 +37,6 @@ from bench.worker.protocol import (
     JobEnded,
     Measured,
     PhaseBegan,
-    ProtocolError,
     RestMeasured,
     SettingsRead,
 )

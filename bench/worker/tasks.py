@@ -14,6 +14,7 @@ from .channel import Channel
 from .devices import open_device
 from .distributed.process_group import ProcessGroup, SingleProcess
 from .interpreter import identity, info
+from .message_json import assignment_from_json
 from .protocol import (
     Assignment,
     CaseJob,
@@ -25,7 +26,6 @@ from .protocol import (
     PhaseBegan,
     PlainJob,
     ProcessSetup,
-    assignment_from_json,
 )
 from .rejection import CaseRejected
 from .timing.lockstep import LockstepClient

@@ -18,7 +18,8 @@ from bench.environments.interpreter import ENTRY, Interpreter, process_setup, va
 from bench.errors import UsageError
 from bench.records.outcome import Outcome, Status
 from bench.runner.worker_process import ExitCode, Worker
-from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job, to_json
+from bench.worker.message_json import to_json
+from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job
 
 
 class Rendezvous(msgspec.Struct, frozen=True):
