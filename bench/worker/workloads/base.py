@@ -73,6 +73,7 @@ class Workload:
         dense_data: name of the made data set on which training takes the most memory; empty where that is ``data``.
         takes_data: whether a user may name an own data set.
         validates: whether it can time validation and the saving of a checkpoint.
+        data_parallel: whether one process may train on several devices, by torch's DataParallel.
         library: module of its library; empty for torch alone.
         requires: packages that have to be installed besides torch.
         model_requires: by model, further packages that it needs.
@@ -98,6 +99,7 @@ class Workload:
     dense_data: str = ""
     takes_data: bool = False
     validates: bool = False
+    data_parallel: bool = False
     library: str = ""
     requires: tuple[Requirement, ...] = ()
     model_requires: Mapping[str, tuple[Requirement, ...]] = {}
