@@ -63,7 +63,11 @@ def wrapper(model: Any) -> str | None:
 
 def devices_of(model: Any, device: Device) -> str | None:
     """Return the devices that DataParallel takes, where they are others than the case's; None where they agree."""
-    taken = list(getattr(model, "device_ids", None) or ()) if wrapper(model) == "DataParallel" else device.indices
+    from torch.nn.parallel import DataParallel
+
+    if not isinstance(model, DataParallel):
+        return None
+    taken = list(model.device_ids) or [device.index]
     return None if taken == device.indices else "+".join(map(device.called, taken))
 
 

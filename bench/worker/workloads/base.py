@@ -82,6 +82,7 @@ class Workload:
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
         overrides: by mode, the library arguments that the recipe fixes.
+        replaced: by argument of a further axis, the override that it replaces, where the two have other names.
         further_axes: further axes that it takes; None for all that its library has an argument for.
         derived: settings that follow from a case: the overrides that a rule needs, and the rule.
         may_change: settings that the library may change while it is measured.
@@ -108,6 +109,7 @@ class Workload:
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
     overrides: Mapping[str, tuple[Override, ...]] = {}
+    replaced: Mapping[str, str] = {}
     further_axes: tuple[str, ...] | None = ()
     derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {}
     may_change: tuple[str, ...] = ()
