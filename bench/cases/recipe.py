@@ -79,7 +79,9 @@ def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> 
         without: arguments that the further axes of the case set.
         model: of the case, which decides the workload; empty for the first workload.
     """
-    return {override.key: override.value for override in overrides_of(mode, model) if override.key not in without}
+    replaced = family_of(model).replaced
+    gone = {*without, *(replaced[name] for name in without if name in replaced)}
+    return {override.key: override.value for override in overrides_of(mode, model) if override.key not in gone}
 
 
 def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bench import extensions
+from bench.cases.device_kinds import ranks
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.package_origins import replaced
@@ -167,7 +168,8 @@ def run_once(
     """
     case = job if isinstance(job, CaseJob) else None
     distributed = is_distributed(job)
-    if case and distributed and (why := unsupported_reason(case.case, bool(case.rendezvous))):
+    several = distributed or (case is not None and case.single_process and ranks(case.case["device"]) > 1)
+    if case and several and (why := unsupported_reason(case.case, bool(case.rendezvous), case.single_process)):
         return WorkerResult(outcome=why)
     kills = case.oom_kills if case else 0
     worker = launcher.start(job)

@@ -117,6 +117,7 @@ class CaseJob:
         rendezvous: rendezvous of the ranks of several machines; for the runner.
         oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
+        single_process: whether one process takes all devices of the case, in place of one process per device.
     """
 
     kind: ClassVar[str] = "case"
@@ -143,6 +144,7 @@ class CaseJob:
     rendezvous: dict[str, Any] | None = None
     oom_kills: int = 0
     extra_seconds: float = 0.0
+    single_process: bool = False
 
 
 @dataclass(frozen=True)

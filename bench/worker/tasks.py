@@ -11,7 +11,8 @@ import traceback
 
 from . import extensions, rejection
 from .channel import Channel
-from .devices import open_device
+from .devices import device_class, on_one_machine, open_device
+from .distributed import parallel
 from .distributed.process_group import ProcessGroup, SingleProcess
 from .interpreter import identity, info
 from .message_json import assignment_from_json
@@ -54,7 +55,10 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, proces
         raise CaseRejected("unsupported", reason, scope=("mode", "model"))
     if why := workload.why_no_precision(case["amp"]):
         raise CaseRejected("unsupported", why, scope=("model", "amp"))
-    device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None)
+    own = on_one_machine(case["device"])
+    parallel.check(job, workload, own, device_class(own[0]).indexed)
+    rank = int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None
+    device = open_device(case["device"], rank, together=job.single_process)
     if why := device.why_unusable():
         raise CaseRejected("unsupported", why, scope=("device",))
     if job.memory_limit is not None or not device.own_memory:  # which would swap instead of failing

@@ -44,6 +44,7 @@ VALUES = {
     "forced_workers": (0, 2),
     "threads": (1, 4),
     "accumulate": (1, 4),
+    "parallel": ("ddp", "dp"),
 }
 
 

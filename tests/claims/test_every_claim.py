@@ -129,7 +129,7 @@ def parallel(factor: float) -> Kit:
     def trained(rate: float, value: str, module: str) -> Record:
         ran = {"parallel": module}
         further = (("parallel", value),)
-        return case(rate, device="0+1", model="bert-base", workload="transformers", further=further, ran=ran)
+        return case(rate, device="0+1", model="resnet18", workload="torch", further=further, ran=ran)
 
     return Kit([trained(10.0 * factor, "ddp", "DistributedDataParallel"), trained(10.0, "dp", "DataParallel")])
 

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .. import effective_settings
@@ -97,12 +98,13 @@ class Session:
             with contextlib.suppress(RuntimeError):  # raised once these threads run: their number then stays
                 torch.set_num_interop_threads(torch.get_num_interop_threads())
 
-    def ready(self, settings: dict[str, Any], accumulation_steps: int) -> None:
+    def ready(self, settings: dict[str, Any], accumulation_steps: int, fixed: bool = False) -> None:
         """End set-up and begin warm-up with the first step.
 
         Args:
             settings: read back from the live objects.
             accumulation_steps: accumulation steps of real training.
+            fixed: whether the workload cannot lower them for warm-up and a short window.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.
@@ -123,8 +125,11 @@ class Session:
         )
         # Joules cannot be weighted by kind of step, so the window needs the real proportion of optimizer steps.
         whole = not self.device.weighs_steps or self._windows.counts_energy
+        plan = MeasurementPlan.of(self.job.window, accumulation_steps, whole)
+        if fixed:
+            plan = replace(plan, align_to_accumulation=True, short_accumulation_steps=accumulation_steps)
         self._stopwatch = Stopwatch(
-            MeasurementPlan.of(self.job.window, accumulation_steps, whole),
+            plan,
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
             block=self._turns.block,

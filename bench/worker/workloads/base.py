@@ -73,6 +73,7 @@ class Workload:
         dense_data: name of the made data set on which training takes the most memory; empty where that is ``data``.
         takes_data: whether a user may name an own data set.
         validates: whether it can time validation and the saving of a checkpoint.
+        data_parallel: whether one process may train on several devices, by torch's DataParallel.
         library: module of its library; empty for torch alone.
         requires: packages that have to be installed besides torch.
         model_requires: by model, further packages that it needs.
@@ -81,6 +82,7 @@ class Workload:
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
         overrides: by mode, the library arguments that the recipe fixes.
+        replaced: by argument of a further axis, the override that it replaces, where the two have other names.
         further_axes: further axes that it takes; None for all that its library has an argument for.
         derived: settings that follow from a case: the overrides that a rule needs, and the rule.
         may_change: settings that the library may change while it is measured.
@@ -98,6 +100,7 @@ class Workload:
     dense_data: str = ""
     takes_data: bool = False
     validates: bool = False
+    data_parallel: bool = False
     library: str = ""
     requires: tuple[Requirement, ...] = ()
     model_requires: Mapping[str, tuple[Requirement, ...]] = {}
@@ -106,6 +109,7 @@ class Workload:
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
     overrides: Mapping[str, tuple[Override, ...]] = {}
+    replaced: Mapping[str, str] = {}
     further_axes: tuple[str, ...] | None = ()
     derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {}
     may_change: tuple[str, ...] = ()

@@ -11,11 +11,21 @@ import pytest
 from bench.cases.recipe import overrides_for
 from bench.worker.channel import Channel
 from bench.worker.devices.cpu import Cpu
-from bench.worker.protocol import BlockEnded, CaseJob, Event, Measured, PhaseBegan, PlainJob, SettingsRead, Window
+from bench.worker.protocol import (
+    BlockEnded,
+    CaseJob,
+    Event,
+    Measured,
+    PhaseBegan,
+    PlainJob,
+    RestMeasured,
+    SettingsRead,
+    Window,
+)
 from bench.worker.rejection import CaseRejected
 from bench.worker.timing.session import Session, WindowComplete
 from bench.worker.workloads import find
-from bench.worker.workloads.huggingface import first_losses, models, plain_train, train
+from bench.worker.workloads.huggingface import first_losses, models, plain_train, predict, train
 from bench.worker.workloads.huggingface.isolation import MPS_FALLBACK
 
 transformers = pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
@@ -56,17 +66,22 @@ class Compared(Cpu):
 
 
 def run(
-    tmp_path: Path, on: Any = None, overrides: dict[str, Any] | None = None, **case: Any
+    tmp_path: Path,
+    on: Any = None,
+    overrides: dict[str, Any] | None = None,
+    source: str = "mrpc-like:16:0",
+    **case: Any,
 ) -> tuple[Recorder, Session]:
     """Measure a case in this process; return what was sent, and the session."""
     job = CaseJob(
         workload="transformers",
         case={**CASE, **case},
-        overrides={**OVERRIDES, **(overrides or {})},
+        overrides={**overrides_for(case.get("mode", "train"), overrides or (), "bert-tiny"), **(overrides or {})},
         threads=1,
         window=Window(warmup_seconds=0.0, window_steps=STEPS, window_seconds=0.0),
-        data="mrpc-like:16:0",
+        data=source,
         scratch=str(tmp_path),
+        with_val=source.count(":") == 3,
         retry_noisy=False,
     )
     workload, channel = find("transformers"), Recorder()
@@ -158,6 +173,29 @@ def test_loader_processes_and_another_optimizer(tmp_path: Path) -> None:
     [settings] = channel.of(SettingsRead)
     read = {name: settings.settings[name] for name in ("workers", "prefetch", "optimizer")}
     assert read == {"workers": 1, "prefetch": 2, "optimizer": "SGD"}
+
+
+def test_gradients_of_all_batches_of_an_optimizer_step_are_accumulated(tmp_path: Path) -> None:
+    channel, session = run(tmp_path, overrides={"accumulate": 2})
+    [settings], [result] = channel.of(SettingsRead), channel.of(Measured)
+    assert (settings.settings["accumulate"], settings.settings["gradient_accumulation_steps"]) == (2, 2)
+    steps = result.steps
+    assert (steps["accumulation_steps"], steps["timed_accumulation_steps"]) == (2, 2)
+    assert (len(steps["seconds"]) - steps["warmup"]) % 2 == 0, "a window has whole cycles"
+    assert steps["optimizer"] == list(range(1, len(steps["seconds"]), 2))
+    _, alone = run(tmp_path)
+    ratio = session.checks["gradient_norm"] / alone.checks["gradient_norm"]
+    assert ratio > 1.2, "BERT does not divide its loss, so gradients of two batches add up"
+
+
+def test_evaluation_and_a_checkpoint_are_timed_after_the_window(tmp_path: Path) -> None:
+    channel, _ = run(tmp_path, source="mrpc-like:16:0:8")
+    [rest] = channel.of(RestMeasured)
+    assert not rest.failed and rest.values["validation_images"] == 8
+    assert rest.values["validation"] > 0 and rest.values["checkpoint"] > 0
+    assert rest.values["validation_memory"]["process"]["bytes"] > 2**20
+    saved = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"model.safetensors", "optimizer.pt", "trainer_state.json"} <= set(saved)
 
 
 def test_bert_base_has_the_parameters_of_bert_base_cased() -> None:
@@ -253,6 +291,32 @@ def test_an_argument_that_changes_while_it_is_measured_is_invalid(
         "invalid",
         "Settings changed while they were measured: max_grad_norm from 1.0 to 2.0.",
     )
+
+
+# Prediction
+
+
+@pytest.mark.parametrize(("amp", "native"), [("off", False), ("bf16", True)])
+def test_prediction_is_measured_in_the_trainers_own_loop(tmp_path: Path, amp: str, native: bool) -> None:
+    channel, _ = run(tmp_path, mode="predict", amp=amp)
+    [settings], [result] = channel.of(SettingsRead), channel.of(Measured)
+    ran = {"device": "cpu", "amp": amp, "batch": 4, "imgsz": 32, "native_amp": native, "workers": 0, "training": False}
+    assert {name: settings.settings[name] for name in ran} == ran
+    assert list(result.phases["seconds"]) == ["preprocess", "forward", "postprocess"]
+    assert result.steps["images"] == 4 and not result.steps["optimizer"]
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_prediction_lasts_over_several_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "BATCHES", 2)
+    channel, _ = run(tmp_path, mode="predict")
+    [result] = channel.of(Measured)
+    assert len(result.steps["seconds"]) > 4 and result.steps["epoch_gaps"]
+
+
+def test_fp16_prediction_on_a_cpu_is_noticed_too(tmp_path: Path) -> None:
+    reason = "amp on was asked, amp off would run: the Trainer ignores fp16 on a CPU."
+    assert rejected(tmp_path, mode="predict", amp="on").reason == reason
 
 
 # Unsupported and invalid

@@ -14,6 +14,7 @@ from typing import Any
 
 from ... import effective_settings
 from ...devices import Device
+from ...distributed import parallel
 from ...rejection import CaseRejected
 from ...text import one_line
 from . import batch_sizes, tasks
@@ -93,6 +94,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "ranks": ranks,
         "spawns_ddp": _own_ranks(),
         "backend": _backend(),
+        "parallel": parallel.wrapper(trainer.model),
         "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
         "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...devices import Device
+from ...distributed import parallel
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
@@ -225,7 +226,7 @@ def train(
             if batch_sizes.vary(trainer.args):
                 session.extra["batch_sizes"] = batch_sizes.summary(trainer, session.stopwatch.windows[0][0])
             if session.process_group.size > 1:
-                ddp.agree(trainer, session)
+                parallel.agree(trainer.model, session)
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
