@@ -238,12 +238,12 @@ def show_record(machine: Machine, item: Record | Ceiling) -> None:
 def conclude(coordinator: Coordinator, run: str, results: Path) -> ExitCode:
     """Say what was measured and what is left; return the exit status."""
     from bench.fleet.coordinator import State
-    from bench.records.record import Record
+    from bench.records.outcome import Status
 
     machines = coordinator.machines.values()
     left = 0
     for machine in machines:
-        counts = Counter(item.outcome.status.value.replace("_", " ") for item in machine.records)
+        counts = Counter(status.value.replace("_", " ") for status in machine.new.values())
         parts = [f"{count} {status}" for status, count in counts.items()]
         remaining = coordinator.left_of(machine)
         left += len(remaining) + (not machine.names)
@@ -252,20 +252,19 @@ def conclude(coordinator: Coordinator, run: str, results: Path) -> ExitCode:
         note = f" ({machine.note.rstrip('.')})" if machine.note else ""
         print(f"{machine.name}: {', '.join(parts) or machine.state}{note}")
     place = results / run
-    if any(machine.records or machine.held for machine in machines):
+    if any(machine.new or machine.held for machine in machines):
         print(f"report: yolopace report {place}")
     where = "" if str(results) == "results" else f" --results {results}"
     if left:
         print(f"go on: yolopace fleet --resume {run}{where}")
-    items = [item for machine in machines for item in (*machine.records, *machine.held, *machine.held_ceilings)]
     if coordinator.stopping:
         return ExitCode.WRONG_USE
-    if not any(item.outcome.status.value == "measured" for item in items):
+    statuses = [status for machine in machines for status in (machine.held | machine.new).values()]
+    if Status.MEASURED not in statuses:
         codes = {machine.code for machine in machines}
         return ExitCode.WRONG_USE if codes == {int(ExitCode.WRONG_USE)} else ExitCode.NOTHING_MEASURED
-    broken = any(isinstance(item, Record) and item.outcome.status.broken for item in items)
     finished = all(machine.state is State.FINISHED for machine in machines)
-    return ExitCode.OK if finished and not broken else ExitCode.REGRESSION
+    return ExitCode.REGRESSION if not finished or any(status.broken for status in statuses) else ExitCode.OK
 
 
 def show_status(results: Path, name: str) -> None:

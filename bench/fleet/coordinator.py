@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -71,25 +72,23 @@ class Machine:
         running: what it measures now; empty for nothing.
         note: a sentence on its state.
         code: exit status that its own run would have had, where it refused.
-        records: what it sent in this run of the coordinator.
+        held: statuses of what it measured before, by name.
+        new: statuses of what it sent to this coordinator, by name.
     """
 
     def __init__(self, spec: MachineSpec, folder: Path, run: str) -> None:
         self.spec = spec
         self.run = run_name(run, spec.name)
         self.store = store.Store(folder, spec.name)
-        self.held = self.store.finished()
-        self.held_ceilings = store.read_ceilings([self.store.folder])[0]
+        self.held = {name_of(item): item.outcome.status for item in self.finished()}
+        self.new: dict[str, Status] = {}
         self.names: list[str] = []
-        self.over: set[str] = {item.name for item in self.held} | {
-            ceiling.case.search_id for ceiling in self.held_ceilings if ceiling.outcome.status.final
-        }
+        self.over = set(self.held)
         self.interrupted: set[str] = set()
         self.running = ""
         self.state = State.CONNECTING
         self.note = ""
         self.code = 0
-        self.records: list[Record | Ceiling] = []
         self.link: Link | None = None
         self.generation = 0
         self.lost_since: float | None = None
@@ -104,6 +103,11 @@ class Machine:
     def name(self) -> str:
         """Its name."""
         return self.spec.name
+
+    def finished(self) -> list[Record | Ceiling]:
+        """Return what is here and need not be measured again."""
+        ceilings = store.read_ceilings([self.store.folder])[0]
+        return [*self.store.finished(), *(item for item in ceilings if item.outcome.status.final)]
 
     @property
     def left(self) -> list[str]:
@@ -175,7 +179,7 @@ class Coordinator:
         for machine in self.machines.values():
             self._start(machine)
         while not all(machine.state.over for machine in self.machines.values()):
-            self._take(0.5)
+            self._take(self._seconds_until_due())
             self._look_at_clock()
             self._write_state()
         self._write_state(now=True)
@@ -221,6 +225,11 @@ class Coordinator:
 
         threading.Thread(target=connect, daemon=True).start()
 
+    def _seconds_until_due(self) -> float:
+        """Return how long a message is waited for: until a machine is tried again, at most half a second."""
+        due = [machine.due for machine in self.machines.values() if machine.state in (State.LOST, State.CLOSING)]
+        return min(max(min(due, default=math.inf) - time.monotonic(), 0.01), 0.5)
+
     def _take(self, seconds: float) -> None:
         """Handle what came, waiting at most so long for the first message."""
         try:
@@ -241,7 +250,7 @@ class Coordinator:
             case "connected":
                 machine.link = content
                 machine.starts += 1
-                records = [store.encoded(item).decode() for item in [*machine.store.finished(), *machine.held_ceilings]]
+                records = [store.encoded(item).decode() for item in machine.finished()]
                 options = {**self._options, **machine.spec.options}
                 start = messages.Start(run=machine.run, lock=machine.spec.lock, options=options, records=records)
                 content.send(messages.encode(start))
@@ -282,11 +291,10 @@ class Coordinator:
         machine.planned, machine.names = planned, names
         machine.lost_since, machine.tries, machine.note, machine.starts = None, 0, "", 0
         machine.state = State.READY
-        own = {item.name for item in machine.records}
         for name in names:
             if name in planned.finished:
                 machine.over.add(name)
-            elif name not in own:  # what is here is of another recipe or environment
+            elif name not in machine.new:  # what is here is of another recipe or environment
                 machine.over.discard(name)
         if first:
             for note in planned.notes:
@@ -316,8 +324,7 @@ class Coordinator:
         if machine.planned is not None and name not in machine.names:
             return self._refuse(machine, f"it sent a record that is refused: {name!r} is not in its plan.")
         owner = self._owners.get(_case(name), machine.name) if self._spread else machine.name
-        known = {other.name if isinstance(other, Record) else other.case.search_id for other in machine.records}
-        if owner == machine.name and name not in known:
+        if owner == machine.name and name not in machine.new:
             self._owners[_case(name)] = machine.name
             problem = machine.store.save(item)
             if problem and machine.name not in self._full:
@@ -326,7 +333,7 @@ class Coordinator:
             if item.outcome.status is Status.INTERRUPTED:
                 machine.interrupted.add(name)
             else:
-                machine.records.append(item)
+                machine.new[name] = item.outcome.status
                 machine.over.add(name)
             self._show(machine, item)
         self._next(machine, name)
@@ -492,6 +499,11 @@ def specs_of(fleet: FleetRun) -> list[MachineSpec]:
         )
         for name, machine in fleet.machines.items()
     ]
+
+
+def name_of(item: Record | Ceiling) -> str:
+    """Return the name by which a plan lists what a file holds."""
+    return item.name if isinstance(item, Record) else item.case.search_id
 
 
 def _case(name: str) -> str:
