@@ -32,6 +32,7 @@ GROUPS = {
         "sweep": "Throughput over releases, each compared live with the first of them.",
         "bisect": "With which release did it become slower? A binary search by live comparisons.",
         "node": "Train one case over several machines.",
+        "fleet": "Measure on several machines at once, over ssh.",
     },
     "Look": {
         "report": "Make the report of the given runs: cases, ceilings and live comparisons.",

@@ -256,6 +256,10 @@ class Run:
         self._settle(record)
         return self._keep(record)
 
+    def give_up(self, planned: PlannedRun, reason: str) -> Record:
+        """Record a process as failed without starting it."""
+        return self._keep(self._unstarted(planned, Outcome(Status.FAILED, reason)))
+
     def _settle(self, record: Record) -> None:
         """Let the outcome of a case stand for all cases that it decides."""
         if record.outcome.scope and not record.outcome.status.broken:

@@ -3,24 +3,31 @@
 from .atomic import encoded, write_whole
 from .decoding import without_collecting
 from .reading import (
+    UNREADABLE,
     comparisons_of,
+    decode_file,
     files,
+    fleet_runs,
     read,
     read_calibrations,
     read_ceilings,
     read_comparison,
     read_comparisons,
+    read_fleet,
     read_options,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
 from .writing import Store, keep_calibrations
 
 __all__ = [
+    "UNREADABLE",
     "Store",
     "check_new_run",
     "comparisons_of",
+    "decode_file",
     "encoded",
     "files",
+    "fleet_runs",
     "keep_calibrations",
     "new_run_name",
     "read",
@@ -28,6 +35,7 @@ __all__ = [
     "read_ceilings",
     "read_comparison",
     "read_comparisons",
+    "read_fleet",
     "read_options",
     "resolve_run",
     "runs",

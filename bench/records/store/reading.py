@@ -14,6 +14,9 @@ from bench.records import calibration, migrations
 from bench.records.calibration import Calibrations
 from bench.records.ceiling import PREFIX, Ceiling
 from bench.records.comparison import COMPARISON, Comparison
+from bench.records.fleet import FILE_NAME as FLEET
+from bench.records.fleet import SCHEMA as FLEET_SCHEMA
+from bench.records.fleet import FleetRun
 from bench.records.migrations import Unreadable, migrate
 from bench.records.record import Record
 from bench.records.requested_options import FILE_NAME as OPTIONS
@@ -57,7 +60,7 @@ def is_ceiling(name: str) -> bool:
 
 def is_record(name: str) -> bool:
     """Whether a file of this name is to hold the record of a case."""
-    return name not in (COMPARISON, OPTIONS) and not is_ceiling(name)
+    return name not in (COMPARISON, OPTIONS, FLEET) and not is_ceiling(name)
 
 
 def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
@@ -143,6 +146,44 @@ def read_options(folder: Path) -> RequestedOptions | None:
     return options
 
 
+def read_fleet(folder: Path) -> FleetRun:
+    """Return the machines of a fleet's run.
+
+    Raises:
+        UsageError: where the run is no fleet's, its file cannot be read, or it is of a newer version.
+    """
+    file = folder / FLEET
+    try:
+        fleet = msgspec.json.decode(file.read_bytes(), type=FleetRun)
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is no run of a fleet: there is no {FLEET} in it.") from None
+    except UNREADABLE as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from error
+    if fleet.schema > FLEET_SCHEMA:
+        raise UsageError(f"{file} was written by a newer yolopace: use that one.")
+    return fleet
+
+
+def fleet_runs(results: Path) -> list[str]:
+    """List the runs of fleets in a results folder by name: oldest first, where the names were not chosen."""
+    return sorted(file.parent.name for file in results.glob(f"*/{FLEET}"))
+
+
+def decode_file(content: bytes) -> Record | Ceiling:
+    """Return the record or the ceiling that a file holds.
+
+    Raises:
+        One of :data:`UNREADABLE`: where it holds neither.
+    """
+    try:
+        return decoded(content, {})
+    except UNREADABLE as error:
+        try:
+            return _ceiling(Path(), content, {})
+        except UNREADABLE:
+            raise error from None
+
+
 def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
     """Read the calibrations of a machine, given by its fingerprint.
 
@@ -180,14 +221,21 @@ def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[s
 
 
 def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
-    """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs."""
+    """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs.
+
+    The run of a fleet has a folder for each machine.
+    """
     paths: list[Path] = []
     for source in sources:
         if source.is_file():
             paths += [source] if kind.matches(source.name) else []
         elif source.is_dir():
             for folder in (source, *_folders(source)):
-                paths += [folder / name for name in sorted(_names(folder)) if kind.matches(name)]
+                names = sorted(_names(folder))
+                paths += [folder / name for name in names if kind.matches(name)]
+                if FLEET in names and folder != source:
+                    for inner in _folders(folder):
+                        paths += [inner / name for name in sorted(_names(inner)) if kind.matches(name)]
         else:
             raise UsageError(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(paths))

@@ -13,13 +13,14 @@ from bench.errors import UsageError
 from bench.records.calibration import Calibration, Calibrations, Lockstep
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.fleet import FleetRun
 from bench.records.record import Record
 from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.atomic import encoded, write_whole
 from bench.records.store.reading import read, read_calibrations
 
-Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun
 
 
 class Store:
