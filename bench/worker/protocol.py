@@ -129,6 +129,7 @@ class CaseJob:
         rendezvous: rendezvous of the ranks of several machines; for the runner.
         oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
+        export: details of :class:`Exported`, where an exported model predicts; else empty.
     """
 
     kind: ClassVar[str] = "case"
@@ -155,6 +156,7 @@ class CaseJob:
     rendezvous: dict[str, Any] | None = None
     oom_kills: int = 0
     extra_seconds: float = 0.0
+    export: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,14 +212,37 @@ class DataJob:
 
 
 @dataclass(frozen=True)
+class ExportJob:
+    """Export the model of a case to its format, or find an earlier export of it.
+
+    Attributes:
+        workload: family of the model.
+        case: its axes by name.
+        overrides: library arguments of prediction that the recipe and the further axes fix.
+        data: data set, as the family's data maker or inspector named it.
+        root: folder of the cache for exports.
+        scratch: an empty folder on the same file system, which disappears with the job.
+    """
+
+    kind: ClassVar[str] = "export"
+
+    workload: str
+    case: dict[str, Any]
+    overrides: dict[str, Any]
+    data: str
+    root: str
+    scratch: str
+
+
+@dataclass(frozen=True)
 class OverheadJob:
     """Measure what the harness adds to a step."""
 
     kind: ClassVar[str] = "overhead"
 
 
-Job = Union[CaseJob, PlainJob, DataJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
-JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, OverheadJob)}
+Job = Union[CaseJob, PlainJob, DataJob, ExportJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
+JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, ExportJob, OverheadJob)}
 
 
 @dataclass(frozen=True)
@@ -343,6 +368,20 @@ class DataProvided(Event):
     fingerprint: str
     images: int
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exported(Event):
+    """An export that can be used.
+
+    Attributes:
+        details: ``folder`` and ``file``, ``format``, ``seconds``, ``bytes``, ``made`` (whether this job made it),
+            ``arguments``, ``packages``, and ``model``: facts of the model that was exported.
+    """
+
+    event: ClassVar[str] = "exported"
+
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True)
