@@ -17,8 +17,8 @@ import msgspec
 from bench import extensions
 from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
-from bench.cases.axes import NOT_ASKED
 from bench.cases.availability import why_unavailable
+from bench.cases.axes import NOT_ASKED
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
