@@ -60,6 +60,7 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
         with_val=recipe.with_val,
         compare_losses=recipe.compare_losses,
         energy=recipe.energy,
+        seeded=recipe.seeded,
         data=data["source"],
         scratch=scratch,
         rendezvous=msgspec.to_builtins(rendezvous),

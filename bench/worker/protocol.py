@@ -118,6 +118,7 @@ class CaseJob:
         with_val: whether validation and checkpoint are timed too, after the window.
         compare_losses: whether the first losses are compared with the CPU's, on a device that leaves the choice.
         energy: whether joules are counted.
+        seeded: whether a model without weights gets the seeded ones that an export has.
         block: steps of a turn, where two workers take turns; 0: no turns.
         within: whether turns end within a step too.
         separate_pass: whether phases may be timed in separate steps after the window.
@@ -145,6 +146,7 @@ class CaseJob:
     with_val: bool = False
     compare_losses: bool = False
     energy: bool = False
+    seeded: bool = False
     block: int = 0
     within: bool = False
     separate_pass: bool = True

@@ -16,6 +16,7 @@ from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
 from . import forced_precision, random_objects, read_settings, tasks, yield_points
 from .formats.exported import ExportedModel
+from .formats.weights import seeded
 from .made_data import training_images
 from .models import Model, built, check_arguments, check_image_size, complete, find_model, shape_of
 
@@ -149,11 +150,15 @@ def predict(session: Session, model: Model) -> None:
     case = session.case
     predictor = new_predictor(session, model, precision(case["amp"]))
     source = one_batch(session)
-    raises_scores = model.task.raises_scores and not model.file.endswith(".pt")
+    random = not model.file.endswith(".pt")
+    raises_scores = model.task.raises_scores and random and not session.job.seeded
     if raises_scores:
         torch.manual_seed(0)  # the weights decide how many objects are found
-    network = built(case["model"], model, session.data)
-    complete(network, case["imgsz"])
+    if random and session.job.seeded:
+        network = seeded(case["model"], model, session.data, case["imgsz"], session.overrides, session.scratch)
+    else:
+        network = built(case["model"], model, session.data)
+        complete(network, case["imgsz"])
     if raises_scores:
         random_objects.settle_batch_norm(network, images_of(source)[: random_objects.IMAGES], case["imgsz"])
     predictor.setup_model(model=network, verbose=False)

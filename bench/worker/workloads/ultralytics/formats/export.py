@@ -19,12 +19,12 @@ from ....protocol import ExportJob
 from ....rejection import OUT_OF_MEMORY, CaseRejected
 from ....text import one_line
 from ...made_files import discard, unwritable
-from .. import models, random_objects, read_settings, tasks
+from .. import models, random_objects, read_settings
 from ..expected_settings import HINTS, SCOPE
-from ..made_data import training_images
 from ..models import Model, shape_of
-from . import find, format_of, parity
+from . import find, format_of, parity, weights
 from .base import Runtime, check
+from .weights import new_predictor, pool_of, sample_of, seeded
 
 SCHEME = 1
 """Number of the way in which exports are made; another number makes all of them again."""
@@ -126,8 +126,8 @@ def key_of(job: ExportJob, runtime: Runtime, model: Model, arguments: dict[str, 
         key["weights"] = file_hash(file)
     else:
         shape = shape_of(job.data)
-        sources = hashlib.sha256(b"".join(Path(str(source)).read_bytes() for source in (random_objects.__file__,)))
-        key["weights"] = f"seed 0 {sources.hexdigest()[:12]}"
+        sources = [Path(str(random_objects.__file__)), Path(str(weights.__file__)), *sample_of(job.data)]
+        key["weights"] = f"seed 0 {hashlib.sha256(b''.join(map(Path.read_bytes, sources))).hexdigest()[:12]}"
         key["network"] = file_hash(file) if file.exists() else model.file
         key["shape"] = [shape["channels"], shape["nc"], shape.get("kpt_shape")]
     if case["amp"] == "int8":
@@ -162,7 +162,9 @@ def make(folder: Path, job: ExportJob, runtime: Runtime, model: Model, arguments
     if model.file.endswith(".pt"):
         shutil.copyfile(model.file, source)
     else:
-        save_seeded(source, job, model)
+        whole = models.user_model(model)
+        whole.model = seeded(case["model"], model, job.data, case["imgsz"], job.overrides, job.scratch)
+        whole.save(source)
     saved = model._replace(file=str(source))
     if case["amp"] == "int8":
         arguments = {**arguments, "data": calibration_data(folder, job.data)}
@@ -191,58 +193,6 @@ def make(folder: Path, job: ExportJob, runtime: Runtime, model: Model, arguments
 def files_of(exported: Path) -> Iterator[Path]:
     """Yield the files of an export, which is a file or a folder."""
     yield from (path for path in exported.rglob("*") if path.is_file()) if exported.is_dir() else (exported,)
-
-
-def save_seeded(place: Path, job: ExportJob, model: Model) -> None:
-    """Save a network of seeded random weights whose outputs depend on the image, as a checkpoint of Ultralytics.
-
-    It finds objects where the original does in prediction, so that the work after the forward pass is the same.
-    """
-    import cv2
-    import torch
-    from ultralytics.utils import ASSETS
-
-    torch.manual_seed(0)
-    network = models.built(job.case["model"], model, job.data)
-    models.complete(network, job.case["imgsz"])
-    photographs = [str(Path(ASSETS) / name) for name in ("bus.jpg", "zidane.jpg")]
-    random_objects.settle_batch_norm(network, photographs, job.case["imgsz"])
-    if model.task.raises_scores:
-        predictor = new_predictor(model, job)
-        predictor.setup_model(model=network, verbose=False)
-        images = [cv2.imread(photograph) for photograph in photographs]
-        random_objects.raise_scores(
-            read_settings.network(predictor), predictor.args.conf, lambda: list(predictor(images))
-        )
-        copy_head(read_settings.network(predictor), network)
-    whole = models.user_model(model)
-    whole.model = network
-    whole.save(place)
-
-
-def copy_head(source: Any, target: Any) -> None:
-    """Copy the biases of the class scores, which the predictor's own copy of a network has."""
-    for name in random_objects.HEADS:
-        for one, other in zip(getattr(source.model[-1], name, None) or (), getattr(target.model[-1], name, None) or ()):
-            if getattr(one[-1], "bias", None) is not None:
-                other[-1].bias.data.copy_(one[-1].bias.data)
-
-
-def new_predictor(model: Model, job: ExportJob) -> Any:
-    """Return the predictor of a model as a case has it, on the CPU in float32."""
-    overrides = {name: value for name, value in job.overrides.items() if name != "compile"}
-    given = {
-        **overrides,
-        "task": model.task.name,
-        "mode": "predict",
-        "model": model.file,
-        "device": "cpu",
-        "imgsz": job.case["imgsz"],
-        "project": job.scratch,
-        "name": "predict",
-        "exist_ok": True,
-    }
-    return tasks.load(model.task.predictor)(overrides=given)
 
 
 def run_exporter(saved: Model, runtime: Runtime, case: dict[str, Any], arguments: dict[str, Any], folder: Path) -> Path:
@@ -275,6 +225,15 @@ def run_exporter(saved: Model, runtime: Runtime, case: dict[str, Any], arguments
     return folder / place.name
 
 
+def photographs(model: Model, data: str) -> list[Path]:
+    """Return the images of the comparison: those that made the seeded weights, or the two that Ultralytics brings."""
+    from ultralytics.utils import ASSETS
+
+    return (
+        [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")] if model.file.endswith(".pt") else sample_of(data)
+    )
+
+
 def original(saved: Model, named: Model, job: ExportJob, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Run the checkpoint on the images of the comparison, and save its outputs; return their file, and facts of it.
 
@@ -286,11 +245,13 @@ def original(saved: Model, named: Model, job: ExportJob, folder: Path) -> tuple[
     """
     import torch
 
-    predictor = new_predictor(named, job)
+    predictor = new_predictor(named, job.case["imgsz"], job.overrides, job.scratch)
     network = models.user_model(saved).model
     models.complete(network, job.case["imgsz"])
     predictor.setup_model(model=network, verbose=False)
-    images = parity.images(job.case["imgsz"], models.channels(network), min(int(job.case["batch"]), parity.IMAGES))
+    images = parity.images(
+        photographs(named, job.data)[: job.case["batch"]], job.case["imgsz"], models.channels(network)
+    )
     with torch.inference_mode():
         raw = parity.kept(predictor.model(images), named.task.name)
     parity.save(folder, images, raw)
@@ -345,10 +306,7 @@ def calibration_images(data: str) -> list[Path]:
     Raises:
         CaseRejected: where there are too few.
     """
-    pool = Path(data).parent / "train" / "images"
-    made = pool.is_dir() and Path(data).with_name("images.json").exists() is False and pool.is_symlink()
-    files = sorted(pool.glob("*.jpg")) if made else [Path(file) for file in training_images(data)]
-    images = list(dict.fromkeys(files))[:CALIBRATION_IMAGES]
+    images = pool_of(data)[:CALIBRATION_IMAGES]
     if len(images) < LEAST_CALIBRATION:
         reason = f"amp int8 was asked: it is calibrated by at least {LEAST_CALIBRATION} training images, and the data"
         raise CaseRejected("unsupported", f"{reason} set has {len(images)}: name a larger one by --data.", ("amp",))

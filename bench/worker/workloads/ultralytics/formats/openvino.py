@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ....rejection import CaseRejected
-from .base import SCOPE, Reading, Runtime, precision_of, replaced
+from .base import SCOPE, TYPES, Reading, Runtime, precision_of, replaced
 
 LAYERS = ("Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul")
 HINTS = {"off": "f32", "bf16": "bf16", "on": "f16"}
@@ -63,7 +63,7 @@ class OpenVino(Runtime):
         for node in model.get_runtime_model().get_ops():
             info = node.get_rt_info()
             if "layerType" in info and _text(info["layerType"]) in LAYERS:
-                types[_text(info["runtimePrecision"])] += 1
+                types[computes_in(info)] += 1
         amp, why = precision_of(types, facts["amp"])
         details = {
             "types": dict(types),
@@ -90,6 +90,16 @@ class _CpuAlone:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
+
+
+def computes_in(info: Any) -> str:
+    """Return the type in which a layer computes, by the name of its kernel, such as ``brgconv_avx512_f32``.
+
+    The runtime precision of a layer is the type of its weights in the file, which may be float16 where the kernel
+    computes in float32.
+    """
+    kernel = _text(info["primitiveType"]).lower().rpartition("_")[2] if "primitiveType" in info else ""
+    return kernel if kernel in TYPES else _text(info["runtimePrecision"])
 
 
 def _text(value: Any) -> str:
