@@ -172,6 +172,7 @@ def expand_grid(
                 with_val=with_val and case.mode == "train" and workload.validates,
                 compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
                 energy=energy,
+                seeded=case.mode == "predict" and "format" in values and not case.model.endswith(".pt"),
             )
         planned.append(PlannedRun(case, recipes[key]))
     return planned

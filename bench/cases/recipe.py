@@ -34,6 +34,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
+        seeded: whether a model without weights gets the seeded ones that find objects, as an export has them.
         version: of the way of measuring itself.
     """
 
@@ -48,6 +49,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     with_val: bool = False
     compare_losses: bool = False
     energy: bool = False
+    seeded: bool = False
     version: int = VERSION
 
     @functools.cached_property
@@ -67,6 +69,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
                 "compare_losses": self.compare_losses,
                 "energy": self.energy,
                 "version": self.version,
+                **({"seeded": True} if self.seeded else {}),  # recipes from before the field keep their fingerprints
             }
         )
 

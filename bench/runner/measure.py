@@ -25,7 +25,7 @@ from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
-from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
+from bench.runner.jobs import case_job, data_job, export_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
@@ -34,6 +34,7 @@ from bench.worker.protocol import (
     CaseJob,
     DataProvided,
     Event,
+    Exported,
     Job,
     JobEnded,
     Measured,
@@ -47,6 +48,9 @@ SETUP_LIMIT = 300.0
 
 DATA_LIMIT = 7200.0
 """Seconds that providing a data set may take; one that Ultralytics fetches can be tens of gigabytes."""
+
+EXPORT_LIMIT = 3600.0
+"""Seconds that an export may take; an engine of a large model takes many minutes."""
 
 REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
@@ -77,6 +81,7 @@ class WorkerResult(msgspec.Struct):
     measured: dict[str, Any] = {}
     effective: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    export: dict[str, Any] = {}
     durations: Durations = Durations()
     worker_output: str = ""
     died: str = ""
@@ -91,6 +96,7 @@ class WorkerEvents:
         self._measured: Measured | None = None
         self._rest: RestMeasured | None = None
         self._data: DataProvided | None = None
+        self._export: Exported | None = None
 
     def take(self, event: Event) -> None:
         """Store an event."""
@@ -105,6 +111,8 @@ class WorkerEvents:
                 self._rest = event
             case DataProvided():
                 self._data = event
+            case Exported():
+                self._export = event
 
     def result(self, outcome: Outcome, phase: str, costs: Durations) -> WorkerResult:
         """Return the worker's result; ``phase`` is the phase in which it ended."""
@@ -124,6 +132,7 @@ class WorkerEvents:
             measured=measured,
             effective=self._settings,
             data={**data, **data.pop("details")} if data else {},
+            export=self._export.details if self._export else {},
             durations=costs,
         )
 
@@ -253,7 +262,7 @@ def _after(worker: Worker, moment: float | None) -> float | None:
 
 
 class DatasetUnavailable(Exception):
-    """Error for a case without a usable data set; ``outcome`` says why, and ``log`` has the whole message."""
+    """Error for a case without a usable data set or export; ``outcome`` says why, ``log`` has the whole message."""
 
     def __init__(self, outcome: Outcome, log: str = "") -> None:
         super().__init__(outcome.reason)
@@ -265,7 +274,7 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """Return a data set that the case can use, and make it if it is missing.
 
     Returns:
-        The description by :func:`look_for_data`.
+        The description by :func:`look_for_data`, and ``export`` where an exported model predicts.
 
     Raises:
         UsageError: where the user's own data set cannot be used.
@@ -273,7 +282,29 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """
     data = look_for_data(launcher, planned)
     check_trainable(planned, data)
-    return data
+    return with_export(launcher, planned, data)
+
+
+def with_export(launcher: Launcher, planned: PlannedRun, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a case with its exported model as ``export``, which is made where the cache lacks it.
+
+    A case that runs no export gets its data as they are.
+
+    Raises:
+        DatasetUnavailable: where the model cannot be exported.
+    """
+    if export_job(planned, data, "") is None:
+        return data
+    with scratch_folder() as scratch:
+        job = export_job(planned, data, scratch)
+        assert job is not None
+        result = run_job(launcher, job, EXPORT_LIMIT, setup_limit=EXPORT_LIMIT)
+    if result.outcome.status is not Status.MEASURED:
+        outcome = result.outcome
+        if outcome.status.broken:
+            outcome = msgspec.structs.replace(outcome, reason=f"No export: {outcome.reason}")
+        raise DatasetUnavailable(outcome, result.worker_output)
+    return {**data, "export": result.export}
 
 
 def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:

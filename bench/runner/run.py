@@ -18,6 +18,7 @@ from bench import extensions
 from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
 from bench.cases.availability import why_unavailable
+from bench.cases.axes import NOT_ASKED
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
@@ -28,7 +29,14 @@ from bench.runner import doctor
 from bench.runner.estimate import Estimator
 from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
-from bench.runner.measure import DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
+from bench.runner.measure import (
+    DatasetUnavailable,
+    Interrupted,
+    check_trainable,
+    look_for_data,
+    measure,
+    with_export,
+)
 from bench.worker.protocol import DataJob
 from bench.worker.workloads.base import family_of
 
@@ -101,6 +109,7 @@ class Run:
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
         self._data: dict[DataJob, dict[str, Any]] = {}
+        self._exports: dict[Case, dict[str, Any]] = {}
         self._over: dict[str, Record] = {}
         self._left = {p.name: p for p in planned if p.name not in self._finished}
         for record in self._finished.values():
@@ -244,7 +253,10 @@ class Run:
             watch("setup")
             record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
         except DatasetUnavailable as error:
-            return self._keep(self._unstarted(planned, error.outcome, log=error.log))
+            record = self._unstarted(planned, error.outcome, log=error.log)
+            if "format" in error.outcome.scope:  # packages that are missing for all cases of a format
+                self._settle(record)
+            return self._keep(record)
         except Interrupted as stop:
             if stop.record is not None:
                 self._keep(stop.record)
@@ -304,7 +316,17 @@ class Run:
             self.watch(planned, PREPARING)
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
-        return self._data[key]
+        return self._with_export(planned, self._data[key])
+
+    def _with_export(self, planned: PlannedRun, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the data of a case with its exported model; processes of a case share it."""
+        if planned.case.value("format") == NOT_ASKED:
+            return data
+        known = self._exports.get(planned.case)
+        if known is None or not os.path.exists(known["file"]):
+            self.watch(planned, PREPARING)
+            known = self._exports[planned.case] = with_export(self._launcher, planned, data)["export"]
+        return {**data, "export": known}
 
     def _unstarted(
         self, planned: PlannedRun, outcome: Outcome, extra: dict[str, Any] | None = None, log: str = ""

@@ -106,6 +106,7 @@ class CaseJob:
         with_val: whether validation and checkpoint are timed too, after the window.
         compare_losses: whether the first losses are compared with the CPU's, on a device that leaves the choice.
         energy: whether joules are counted.
+        seeded: whether a model without weights gets the seeded ones that an export has.
         block: steps of a turn, where two workers take turns; 0: no turns.
         within: whether turns end within a step too.
         separate_pass: whether phases may be timed in separate steps after the window.
@@ -118,6 +119,7 @@ class CaseJob:
         oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
         single_process: whether one process takes all devices of the case, in place of one process per device.
+        export: details of :class:`Exported`, where an exported model predicts; else empty.
     """
 
     kind: ClassVar[str] = "case"
@@ -133,6 +135,7 @@ class CaseJob:
     with_val: bool = False
     compare_losses: bool = False
     energy: bool = False
+    seeded: bool = False
     block: int = 0
     within: bool = False
     separate_pass: bool = True
@@ -145,6 +148,7 @@ class CaseJob:
     oom_kills: int = 0
     extra_seconds: float = 0.0
     single_process: bool = False
+    export: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,14 +204,37 @@ class DataJob:
 
 
 @dataclass(frozen=True)
+class ExportJob:
+    """Export the model of a case to its format, or find an earlier export of it.
+
+    Attributes:
+        workload: family of the model.
+        case: its axes by name.
+        overrides: library arguments of prediction that the recipe and the further axes fix.
+        data: data set, as the family's data maker or inspector named it.
+        root: folder of the cache for exports.
+        scratch: an empty folder on the same file system, which disappears with the job.
+    """
+
+    kind: ClassVar[str] = "export"
+
+    workload: str
+    case: dict[str, Any]
+    overrides: dict[str, Any]
+    data: str
+    root: str
+    scratch: str
+
+
+@dataclass(frozen=True)
 class OverheadJob:
     """Measure what the harness adds to a step."""
 
     kind: ClassVar[str] = "overhead"
 
 
-Job = Union[CaseJob, PlainJob, DataJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
-JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, OverheadJob)}
+Job = Union[CaseJob, PlainJob, DataJob, ExportJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
+JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, ExportJob, OverheadJob)}
 
 
 @dataclass(frozen=True)
@@ -333,6 +360,20 @@ class DataProvided(Event):
     fingerprint: str
     images: int
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exported(Event):
+    """An export that can be used.
+
+    Attributes:
+        details: ``folder`` and ``file``, ``format``, ``seconds``, ``bytes``, ``made`` (whether this job made it),
+            ``arguments``, ``packages``, and ``model``: facts of the model that was exported.
+    """
+
+    event: ClassVar[str] = "exported"
+
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from .protocol import (
     CaseJob,
     DataJob,
     DataProvided,
+    Exported,
+    ExportJob,
     Job,
     JobEnded,
     OverheadJob,
@@ -82,6 +84,11 @@ def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, proc
     channel.send(DataProvided(**(workload.provide_data(job) if job.made else workload.inspect_data(job))))
 
 
+def export(job: ExportJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
+    """Export the model of a case, or find an earlier export."""
+    channel.send(Exported(workload_of(job.workload, job.case["model"]).export(job)))
+
+
 def measure_overhead(
     job: OverheadJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup
 ) -> None:
@@ -91,7 +98,13 @@ def measure_overhead(
     instrumentation_overhead.report(channel)
 
 
-TASKS = {CaseJob: measure, DataJob: find_data, PlainJob: train_plainly, OverheadJob: measure_overhead}
+TASKS = {
+    CaseJob: measure,
+    DataJob: find_data,
+    ExportJob: export,
+    PlainJob: train_plainly,
+    OverheadJob: measure_overhead,
+}
 
 
 def run(

@@ -98,22 +98,33 @@ class Session:
             with contextlib.suppress(RuntimeError):  # raised once these threads run: their number then stays
                 torch.set_num_interop_threads(torch.get_num_interop_threads())
 
-    def ready(self, settings: dict[str, Any], accumulation_steps: int, fixed: bool = False) -> None:
+    def ready(
+        self,
+        settings: dict[str, Any],
+        accumulation_steps: int,
+        fixed: bool = False,
+        required: dict[str, Any] | None = None,
+        hints: dict[tuple[str, str | None], str] | None = None,
+    ) -> None:
         """End set-up and begin warm-up with the first step.
 
         Args:
-            settings: read back from the live objects.
+            settings: read back from the live objects; ``threads`` only where another runtime than torch computes.
             accumulation_steps: accumulation steps of real training.
             fixed: whether the workload cannot lower them for warm-up and a short window.
+            required: further settings that this case requires, by name.
+            hints: explanations of a substitution that this process found, as in :attr:`Workload.hints`.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.
         """
-        runs = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
+        runs = self._with_torch(settings)
         if self.job.memory_before:
             runs["addresses"] = addresses()
         self._channel.send(SettingsRead(runs))
-        effective_settings.compare(self.workload, self.case, self.overrides, runs, self.asked)
+        effective_settings.compare(
+            self.workload, self.case, {**self.overrides, **(required or {})}, runs, self.asked, hints
+        )
         self._settings = runs
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
@@ -149,8 +160,12 @@ class Session:
         Raises:
             CaseRejected: with status ``invalid`` where something changed while it was measured.
         """
-        now = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
-        effective_settings.check_unchanged(self._settings, now, self.workload.may_change)
+        effective_settings.check_unchanged(self._settings, self._with_torch(settings), self.workload.may_change)
+
+    def _with_torch(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with those of torch; ``threads`` of another runtime replaces the number of torch."""
+        runs = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
+        return {**runs, "threads": settings["threads"]} if "threads" in settings else runs
 
     # Steps
 

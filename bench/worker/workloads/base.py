@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..channel import Channel
-    from ..protocol import DataJob, PlainJob
+    from ..protocol import DataJob, ExportJob, PlainJob
     from ..timing.lockstep import LockstepClient
     from ..timing.session import Session
 
@@ -232,6 +232,10 @@ class Workload:
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
         """Inspect the user's own data set; return the fields of :class:`~..protocol.DataProvided`."""
+        raise NotImplementedError
+
+    def export(self, job: ExportJob) -> dict[str, Any]:
+        """Export the model of a case; return the details of :class:`~..protocol.Exported`."""
         raise NotImplementedError
 
     def run(self, session: Session) -> None:

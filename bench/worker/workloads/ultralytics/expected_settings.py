@@ -7,8 +7,8 @@ from .model_names import size_read
 from .tasks import OWN_NETWORKS
 
 SCOPE = {
-    "device": ("device",),
-    "amp": ("mode", "device", "amp"),  # whatever the model
+    "device": ("device", "format"),
+    "amp": ("mode", "device", "amp", "format"),  # whatever the model
     "imgsz": ("mode", "model", "imgsz"),
     "batch": (),
 }
