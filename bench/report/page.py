@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
-from bench.report import context, gha, labels, tables
+from bench.report import context, gha, labels, links, tables
 from bench.report.inputs import Inputs
 from bench.report.plots import Plot, palette, style
 from bench.text import encode
@@ -145,6 +145,8 @@ def html(page: context.PageView) -> str:
         unbroken=unbroken,
         whole_options=whole_options,
         csv=csv,
+        docs=links.docs,
+        repository=links.REPOSITORY,
         seconds=LIVE_SECONDS,
         picture=SHARE,
     )
@@ -175,7 +177,9 @@ def markdown(page: context.PageView) -> str:
     """Render the page as Markdown, with pictures from ``plots/``."""
     environment = templates(autoescape=False)
     environment.filters["md"] = tables.escaped
-    return environment.get_template("report.md.jinja").render(page=page, labels=labels, markdown=tables.markdown)
+    return environment.get_template("report.md.jinja").render(
+        page=page, labels=labels, markdown=tables.markdown, docs=links.docs, repository=links.REPOSITORY
+    )
 
 
 def templates(autoescape: bool) -> jinja2.Environment:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
+from bench.analysis.units import in_units
 from bench.cases.axes import NOT_ASKED
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, line_by_batch, scale
@@ -114,7 +115,7 @@ def data(part: pd.DataFrame, metric: Metric) -> Data:
     for row in labels.rows(facets.ordered(part, keys)):
         cells = axis_cells(row)
         value = row[metric.key]
-        cells.append(show(value) if labels.there(value) else labels.status(row["status"]))
+        cells.append(in_units(show(value), row) if labels.there(value) else labels.status(row["status"]))
         if has_ends:
             cells.append(labels.ends(unit, row[f"{metric.key}_low"], row[f"{metric.key}_high"]) or labels.NONE)
         rows.append(tuple(cells))
