@@ -35,6 +35,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         accuracy: mAP of trainings that the user did.
         complaints: one sentence per file that could not be read.
         live: progress of a run that is not finished, as text; empty if it is finished.
+        run_links: links from the page to the folders of runs, by the name of the run.
     """
 
     records: Sequence[Record]
@@ -46,6 +47,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Sequence[Accuracy] = ()
     complaints: Sequence[str] = ()
     live: str = ""
+    run_links: Mapping[str, str] = {}
 
     @property
     def models(self) -> list[str]:

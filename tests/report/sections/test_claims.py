@@ -18,7 +18,7 @@ def decided(inputs: Inputs) -> dict[str, dict[str, str]]:
             result.claim.id: result.verdict.value
             for built in view.sections
             if built.section.key == "claims"
-            for result in built.data
+            for result in built.data.decided
         }
         for key, view in zip(keys, views, strict=True)
     }
