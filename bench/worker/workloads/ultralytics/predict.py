@@ -13,7 +13,7 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
-from . import forced_precision, random_objects, read_settings, tasks, yield_points
+from . import forced_precision, random_objects, read_settings, scenarios, tasks, yield_points
 from .made_data import training_images
 from .models import Model, built, check_arguments, check_image_size, complete, find_model, shape_of
 
@@ -134,6 +134,7 @@ def predict(session: Session, model: Model) -> None:
         "exist_ok": True,
     }
     source = one_batch(session)
+    loop = scenarios.loop_of(session, source)
     predictor = predictor_class(session, model.task)(overrides=arguments)
     raises_scores = model.task.raises_scores and not model.file.endswith(".pt")
     if raises_scores:
@@ -154,7 +155,7 @@ def predict(session: Session, model: Model) -> None:
         session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
 
     def settings() -> dict[str, Any]:
-        return read_settings.read_predictor(predictor, len(first), session.device)
+        return read_settings.read_predictor(predictor, len(first), session.device) | loop.settings(len(first))
 
     if not read_settings.is_compiled(predictor.model):
         yield_points.install_hooks(read_settings.network(predictor), session)
@@ -163,12 +164,9 @@ def predict(session: Session, model: Model) -> None:
     session.ready(runs, accumulation_steps=1)
     predictor.timed = True
     try:
-        while True:
-            session.batch_arrived()
-            results = predictor(source)
-            session.phase_ended("postprocess")
-            session.step_ended(len(results))
+        loop.run(predictor)
     except WindowComplete:
+        loop.check()
         session.still_runs(settings())
         if not session.takes_turns:
             session.extra["gflops"] = read_settings.count_gflops(read_settings.network(predictor), case["imgsz"])
