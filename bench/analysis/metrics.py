@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from bench.analysis.flags import data_wait_share, phase_seconds
+from bench.analysis.latency import number_in_extra
 from bench.errors import UsageError
 from bench.formatting import format_bytes, format_duration, format_number, format_percent
 from bench.records.record import Record
@@ -115,6 +116,23 @@ for _metric in (
     Metric("seconds_per_epoch", "Time per epoch", SECONDS, "lower"),
     Metric("step_seconds", "Time per step", SECONDS, "lower"),
     Metric("forward_images_per_second", "Throughput of the forward pass alone", RATE, "higher"),
+    Metric("latency_p50_seconds", "Latency of a call, median", SECONDS, "lower"),
+    Metric("latency_p90_seconds", "Latency of a call, 90th percentile", SECONDS, "lower"),
+    Metric("latency_p99_seconds", "Latency of a call, 99th percentile", SECONDS, "lower"),
+    Metric(
+        "load_seconds",
+        "Time to load the model",
+        SECONDS,
+        "lower",
+        functools.partial(number_in_extra, "load_seconds"),
+    ),
+    Metric(
+        "first_call_seconds",
+        "Time of the first call",
+        SECONDS,
+        "lower",
+        functools.partial(number_in_extra, "first_call_seconds"),
+    ),
     Metric("data_wait_share", "Share of the step spent waiting for data", SHARE, "lower", data_wait_share),
     *(
         Metric(

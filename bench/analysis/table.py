@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.analysis import latency
 from bench.analysis.flags import failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.metrics import METRICS
@@ -27,6 +28,9 @@ from bench.records.store import without_collecting
 
 AXES = tuple(fixed_axes())
 """Names of the axes that every case has, which are columns of every table."""
+
+LATENCY = tuple(f"latency_{name}_seconds{end}" for name in latency.LEVELS for end in ("", "_low", "_high"))
+"""Columns of the latency of a call in prediction."""
 
 COLUMNS = (
     "run",
@@ -51,6 +55,10 @@ COLUMNS = (
     "backward_share",
     "optimizer_share",
     "forward_images_per_second",
+    *LATENCY,
+    "latency_calls",
+    "load_seconds",
+    "first_call_seconds",
     "epoch_gap_seconds",
     "validation_seconds",
     "validation_images",
@@ -99,6 +107,9 @@ NUMBERS = (
     "backward_share",
     "optimizer_share",
     "forward_images_per_second",
+    *LATENCY,
+    "load_seconds",
+    "first_call_seconds",
     "epoch_gap_seconds",
     "validation_seconds",
     "checkpoint_seconds",
@@ -116,6 +127,7 @@ WHOLE = (
     "peak_memory_bytes",
     "validation_memory_bytes",
     "loaders_memory_bytes",
+    "latency_calls",
     "steps",
     "threads",
     "parameters",
@@ -162,6 +174,7 @@ def protocol(recipe: Recipe) -> str:
     It is the same on every kind of device too, except for the seconds of a window in profile ``regress``.
     """
     window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
+    window += f" (at most {recipe.most_seconds} s)" if recipe.most_seconds else ""
     seed = f" (seed {recipe.data_seed})" if recipe.data_seed else ""
     threads = f", {recipe.threads} CPU threads" if recipe.threads else ""
     return f"{Path(recipe.data).name}{seed}, {window}{threads}, measured by rule {recipe.version} of yolopace"
@@ -285,6 +298,7 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "step_seconds": ci_between_processes([record.steps.step_seconds for record in measured if record.steps]).point,
         **{metric.key: _mean(measured, metric.read) for metric in METRICS.values() if metric.read},
         "forward_images_per_second": _forward(measured),
+        **latency.cells(measured),
         "validation_images": next((n for record in measured if (n := record.epoch_overhead.validation_images)), None),
         "steps": sum(len(record.steps.window) for record in measured if record.steps),
         "peak_memory_bytes": peak.bytes if peak else None,

@@ -90,6 +90,10 @@ class Axis(msgspec.Struct, frozen=True):
         setting: key in the effective settings.
         expected: value to the required value of ``setting``.
         extra_seconds: value to the seconds by which set-up and warm-up may take longer.
+        least: value to the least values of fields of the recipe.
+        defaults: value to the values of fixed axes that the user did not name.
+        needs: values of other axes without which a case does not have it.
+        step_seconds: value to the least mean seconds of a step, for the estimate of a case's duration.
         option: whether it has a separate option, as well as ``--axis``.
         absent: value that no case carries: a case without the axis has it; None where every value is carried.
         prepare_seconds: value to the seconds that go before the first case of its kind, for estimates.
@@ -112,6 +116,10 @@ class Axis(msgspec.Struct, frozen=True):
     setting: str = ""
     expected: Callable[[Any], Any] = lambda value: value
     extra_seconds: Callable[[Any], float] = lambda value: 0.0
+    least: Callable[[Any], dict[str, int]] = lambda value: {}
+    defaults: Callable[[Any], dict[str, Any]] = lambda value: {}
+    needs: Mapping[str, Any] = {}
+    step_seconds: Callable[[Any], float] = lambda value: 0.0
     option: bool = True
     absent: Any = None
     prepare_seconds: Callable[[Any], float] = lambda value: 0.0

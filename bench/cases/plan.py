@@ -6,7 +6,7 @@ import functools
 import itertools
 import random
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +144,12 @@ def expand_grid(
         lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data, with_val)
         for mode, name in itertools.product(lists["mode"], further):
             find_axis(name).check_mode(mode)
+            check_needs(name, lists)
         for point in points(lists, names, values):
             fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
-            case = Case.of(fields)
+            case = Case.of(adapt(fields, values))
             if case.mode not in family_of(case.model).modes:
                 continue
             positions = [position for position, _ in point]
@@ -174,8 +175,43 @@ def expand_grid(
                 energy=energy,
                 seeded=case.mode == "predict" and "format" in values and not case.model.endswith(".pt"),
             )
-        planned.append(PlannedRun(case, recipes[key]))
+        planned.append(PlannedRun(case, lengthen(recipes[key], case)))
     return planned
+
+
+def check_needs(name: str, lists: Mapping[str, list[Any]]) -> None:
+    """Raise :class:`UsageError` where no case has the values of other axes that a further axis needs."""
+    for other, value in find_axis(name).needs.items():
+        if value not in lists.get(other, ()):
+            raise UsageError(f"axis {name!r} means something with {other}={value} alone: add it, or leave {name} out.")
+
+
+def adapt(fields: dict[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """Return the values of a case without further axes that mean nothing in it, and with their defaults.
+
+    Args:
+        fields: values by axis.
+        named: the axes whose values the user named.
+    """
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if all(fields.get(other) == needed for other, needed in find_axis(name).needs.items())
+    }
+    for name, value in list(kept.items()):
+        kept |= {other: own for other, own in find_axis(name).defaults(value).items() if other not in named}
+    return kept
+
+
+def lengthen(recipe: Recipe, case: Case) -> Recipe:
+    """Return a recipe with the least values of its fields that the further axes of a case ask for."""
+    for axis, value in case.asked:
+        least = axis.least(value)
+        if least:
+            recipe = msgspec.structs.replace(
+                recipe, **{name: max(number, getattr(recipe, name)) for name, number in least.items()}
+            )
+    return recipe
 
 
 def points(

@@ -26,6 +26,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         warmup_seconds: warm-up lasts at least this long, and two steps more than the accumulation steps, real or short.
         window_steps: least steps of the window, rounded up to a multiple of the accumulation steps.
         window_seconds: least seconds of the window.
+        most_seconds: seconds after which a window ends whatever its steps; 0: no such limit.
         threads: CPU threads of torch, set for every case; 0 for the workload's own number, min(8, cores - 1).
         data: name of a set that is made on the spot, such as ``coco-like``, or the path of the user's own.
         data_steps: length of a made data set, in batches; an epoch gap within the window belongs to no step.
@@ -51,6 +52,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     energy: bool = False
     seeded: bool = False
     version: int = VERSION
+    most_seconds: int = 0
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -69,8 +71,8 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
                 "compare_losses": self.compare_losses,
                 "energy": self.energy,
                 "version": self.version,
-                **({"seeded": True} if self.seeded else {}),  # recipes from before the field keep their fingerprints
-            }
+            },
+            {"seeded": (self.seeded, False), "most_seconds": (self.most_seconds, 0)},
         )
 
 

@@ -52,6 +52,8 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
             window cannot hold all real accumulation steps, the optimizer runs more often in it, and every kind of step
             is weighted by its real frequency (:attr:`weights`).
         epoch_gaps: seconds between two epochs in the window, which belong to no step.
+        latency: seconds of each step from the arrival of its request, the wait in a queue included; empty where a
+            step's own duration is its latency.
     """
 
     warmup: int
@@ -63,17 +65,21 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     epoch_gaps: list[float] = []
     warmup_discarded: int = 0
     timed_accumulation_steps: int = 0
+    latency: list[float] = []
 
     def __post_init__(self) -> None:
         count = len(self.seconds)
         images = self.images if isinstance(self.images, list) else [self.images] * count
-        if len(self.data_wait) != count or len(images) != count:
+        if len(self.data_wait) != count or len(images) != count or len(self.latency) not in (0, count):
             raise ValueError("steps: the lists of one case differ in length")
         if not 0 <= self.warmup <= count or not all(0 <= index < count for index in self.optimizer):
             raise ValueError("steps: an index is out of range")
         if self.accumulation_steps < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) < LEAST_SECONDS:
             raise ValueError("steps: a step without images or without a duration")
-        if max(images, default=1) > MOST_IMAGES or max((*self.seconds, *self.data_wait), default=0.0) > MOST_SECONDS:
+        if min(self.latency, default=1.0) < LEAST_SECONDS:
+            raise ValueError("steps: a latency without a duration")
+        longest = max((*self.seconds, *self.data_wait, *self.latency), default=0.0)
+        if max(images, default=1) > MOST_IMAGES or longest > MOST_SECONDS:
             raise ValueError("steps: more images or seconds than a step can have")
         if self.modelled and self.timed_accumulation_steps < 3:
             raise ValueError("steps: a window without plain steps says nothing of them")

@@ -192,8 +192,9 @@ def _profile(records: Sequence[Record]) -> str:
 
 def _timed(record: Record, timing: ProfileTiming) -> bool:
     recipe, kind = record.recipe, record.case.device_kind
+    least = [axis.least(value).get("window_steps", 0) for axis, value in record.case.asked]
     return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
         timing.warmup(kind),
-        timing.window_steps,
+        max(timing.window_steps, *least, 0),
         timing.least_seconds(kind, recipe.energy),
     )

@@ -80,10 +80,12 @@ class Estimator:
         kind = kind_of(case.device)
         guess = kind.seconds_per_pixel / (1 if case.mode == "train" else 3)  # prediction is a third of training
         step = (statistics.median(rates) if rates else guess) * work(case)
+        step = max(step, *(axis.step_seconds(value) for axis, value in case.asked), 0.0)
         accumulation_steps = family_of(case.model).accumulation(case.values, recipe.overrides)
         short = min(accumulation_steps, SHORT_ACCUMULATION_STEPS)
         warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
+        least = min(least, recipe.most_seconds / step + 1) if recipe.most_seconds else least
         steps = math.ceil(least / accumulation_steps) * accumulation_steps
         if kind.weighs_steps and steps > SLACK * least:
             steps = math.ceil(least / short) * short

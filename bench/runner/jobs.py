@@ -56,7 +56,9 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
             RequestedAxis(axis.name, axis.text(value), list(axis.arguments(value)), axis.setting, axis.expected(value))
             for axis, value in case.asked
         ],
-        window=Window(recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds),
+        window=Window(
+            recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds, most_seconds=recipe.most_seconds
+        ),
         with_val=recipe.with_val,
         compare_losses=recipe.compare_losses,
         energy=recipe.energy,

@@ -59,6 +59,7 @@ class Window:
         settled_after: steps of warm-up after its first optimizer step.
         align_to_accumulation: whether a window has to be a multiple of the real accumulation steps; None: the device's
             default.
+        most_seconds: seconds after which a window ends whatever its steps; 0: no such limit.
     """
 
     warmup_seconds: float
@@ -69,6 +70,7 @@ class Window:
     short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
     align_to_accumulation: bool | None = None
+    most_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

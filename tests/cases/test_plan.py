@@ -276,3 +276,36 @@ def test_validation_is_refused_where_no_workload_has_it() -> None:
         expand_grid(profile("smoke"), ["cpu"], values, with_val=True)
     planned = expand_grid(profile("smoke"), ["cpu"], {**values, "model": ["lstm256", "yolov8n"]}, with_val=True)
     assert {plan.case.model for plan in planned if plan.recipe.with_val} == {"yolov8n"}
+
+
+# Scenarios
+
+
+def scenario_cases(**values: list[object]) -> list[PlannedRun]:
+    return expand_grid(profile("smoke"), ["cpu"], {"mode": ["predict"], "amp": ["off"], **values})
+
+
+def test_a_scenario_lengthens_the_window_and_the_data() -> None:
+    single, multi = (scenario_cases(scenario=[name])[0].recipe for name in ("single", "multi"))
+    assert (single.window_steps, multi.window_steps) == (64, 662)
+    assert (single.data_steps, single.most_seconds) == (64, 120)
+    [plain] = scenario_cases()
+    assert (plain.recipe.window_steps, plain.recipe.data_steps, plain.recipe.most_seconds) == (4, 1, 0)
+
+
+def test_scenarios_of_one_image_take_batch_1_unless_a_batch_was_named() -> None:
+    assert [plan.case.batch for plan in scenario_cases(scenario=["single", "multi"])] == [1, 16]
+    assert [plan.case.batch for plan in scenario_cases(scenario=["single"], batch=[4])] == [4]
+
+
+def test_a_rate_of_arrivals_belongs_to_the_server_alone() -> None:
+    cases = [plan.case for plan in scenario_cases(scenario=["single", "server"], arrival_rate=[5, 10])]
+    assert sorted(case.further for case in cases) == [
+        (("arrival_rate", 5), ("scenario", "server")),
+        (("arrival_rate", 10), ("scenario", "server")),
+        (("scenario", "single"),),
+    ]
+    with pytest.raises(UsageError, match="axis 'arrival_rate' means something with scenario=server alone"):
+        scenario_cases(scenario=["single"], arrival_rate=[5])
+    with pytest.raises(UsageError, match="arrival_rate"):
+        scenario_cases(arrival_rate=[5])

@@ -23,6 +23,7 @@ CHANGES = {
     "compare_losses": True,
     "energy": True,
     "version": VERSION + 1,
+    "most_seconds": 120,
 }
 
 

@@ -45,6 +45,8 @@ VALUES = {
     "threads": (1, 4),
     "accumulate": (1, 4),
     "parallel": ("ddp", "dp"),
+    "scenario": ("single", "multi", "offline", "server"),
+    "arrival_rate": (5, 0.25, 123.5),
 }
 
 
@@ -77,7 +79,8 @@ def test_every_value_is_written_as_it_is_read(name: str) -> None:
     for value in VALUES[name]:
         assert axis.parse(axis.text(value)) == value
         assert axis.setting
-        assert axis.arguments(value) or axis.job(value) or name == "forced_workers"
+        changes = axis.arguments(value) or axis.job(value) or axis.least(value)
+        assert changes or name in ("forced_workers", "arrival_rate")
 
 
 def test_a_case_without_further_axes_is_what_it_was() -> None:

@@ -58,6 +58,7 @@ def rule(recipe: Recipe, mode: str) -> str:
     """Describe warm-up and window."""
     least = f"{recipe.warmup_seconds:g} s"
     window = f"{recipe.window_steps} steps and {recipe.window_seconds:g} s"
+    window += f", and at most {recipe.most_seconds} s" if recipe.most_seconds else ""
     if mode == "train" and recipe.energy:
         return (
             f"Warm-up of at least {least}, and two steps more than the accumulation steps, real or reduced. Then a "

@@ -37,6 +37,7 @@ class MeasurementPlan:
         shared_accumulation_steps: steps between optimizer steps in the window of the compared process; 0 without one.
         short_accumulation_steps: maximum accumulation of the warm-up, and of a window too short for the real one.
         settled_after: steps of warm-up after its first optimizer step.
+        most_seconds: seconds after which a window ends whatever its steps; 0: no such limit.
     """
 
     accumulation_steps: int
@@ -48,6 +49,7 @@ class MeasurementPlan:
     shared_accumulation_steps: int = 0
     short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
+    most_seconds: float = 0.0
 
     @classmethod
     def of(cls, window: Window, accumulation_steps: int, align_to_accumulation: bool) -> MeasurementPlan:
@@ -88,11 +90,14 @@ class MeasurementPlan:
 
     def asked(self, step_seconds: float) -> int:
         """Return the minimum steps of a window whose steps take about ``step_seconds``."""
-        return max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
+        steps = max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
+        return min(steps, math.ceil(self.most_seconds / step_seconds)) if self.most_seconds else steps
 
     def complete(self, steps: int, seconds: float, timed_accumulation_steps: int) -> bool:
         """Whether a window is complete after ``steps`` steps and ``seconds``."""
-        return steps % timed_accumulation_steps == 0 and steps >= self.window_steps and seconds >= self.window_seconds
+        enough = steps >= self.window_steps and seconds >= self.window_seconds
+        over = 0 < self.most_seconds <= seconds
+        return steps % timed_accumulation_steps == 0 and (enough or over)
 
 
 @dataclass
@@ -112,6 +117,7 @@ class Stopwatch:
         settle_steps: untimed steps between the opening and the beginning of a window, which consume the batches that
             data loaders prefetched while the machine was read.
         block: steps of a time slice, after which another worker may have its turn; 0 without another worker.
+        latency: seconds of each step from the arrival of its request, where :meth:`request_arrived` gave it.
     """
 
     rule: MeasurementPlan
@@ -132,10 +138,12 @@ class Stopwatch:
     accumulation: int = 1
     timed_accumulation_steps: int = 0
     planned_steps: int = 0
+    latency: list[float] = field(default_factory=list)
     _last_boundary: float = 0.0
     _began: float = 0.0
     _total: float = 0.0
     _left: int = 0
+    _arrival: float | None = None
 
     def start(self) -> None:
         """Start timing: the first step begins now."""
@@ -161,6 +169,10 @@ class Stopwatch:
     def batch_arrived(self) -> None:
         """Note that the batch of the current step has arrived."""
         self._began = self.clock()
+
+    def request_arrived(self, at: float) -> None:
+        """Note when the request of the current step arrived, by this clock; call it in every step or in none."""
+        self._arrival = at
 
     def optimizer_stepped(self) -> None:
         """Note that the current step ran the optimizer."""
@@ -196,6 +208,8 @@ class Stopwatch:
         self.seconds.append(took)
         self.data_wait.append(self._began - self._last_boundary)
         self.images.append(images)
+        if self._arrival is not None:
+            self.latency.append(now - self._arrival)
         self._total += took
         self._last_boundary = now
         if not self.warm:
@@ -277,6 +291,7 @@ class Stopwatch:
             "accumulation_steps": self.rule.accumulation_steps,
             "timed_accumulation_steps": self.timed_accumulation_steps,
             "epoch_gaps": [round(s, 6) for index, s in self.epoch_gaps if start <= index < end],
+            **({"latency": [round(s, 6) for s in self.latency[dropped:end]]} if self.latency else {}),
         }
 
     def span(self, window: int = -1) -> tuple[int, int]:

@@ -641,3 +641,26 @@ def test_the_other_one_takes_the_pace_of_the_first_whatever_its_own_speed(same: 
     bench.watch.block = 2
     bench.run(seconds=seconds)
     assert (bench.warmup, bench.watch.timed_accumulation_steps, bench.watch.planned_steps) == (11, same, steps)
+
+
+def test_a_window_ends_after_its_most_seconds() -> None:
+    rule = MeasurementPlan(1, warmup_seconds=0.0, window_steps=100, window_seconds=1.0, most_seconds=5.0)
+    bench = Bench(rule)
+    bench.watch.start()
+    while not bench.step(0.25):
+        pass
+    start, end = bench.watch.span()
+    assert end - start == 20
+    assert rule.asked(0.25) == 20 and rule.asked(0.01) == 100
+
+
+def test_a_request_counts_from_its_arrival() -> None:
+    bench = Bench(MeasurementPlan(1, warmup_seconds=0.0, window_steps=2, window_seconds=0.0))
+    bench.watch.start()
+    complete = False
+    while not complete:
+        bench.watch.request_arrived(bench.now - 1.0)
+        complete = bench.step(0.25)
+    reading = bench.watch.reading()
+    assert reading["latency"] == [1.25] * len(reading["seconds"])
+    assert msgspec.convert(reading, Steps).latency == reading["latency"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
-from . import forced_precision, random_objects, read_settings, tasks, yield_points
+from . import forced_precision, random_objects, read_settings, scenarios, tasks, yield_points
 from .formats.exported import ExportedModel
 from .formats.weights import seeded
 from .made_data import training_images
@@ -150,6 +150,7 @@ def predict(session: Session, model: Model) -> None:
     case = session.case
     predictor = new_predictor(session, model, precision(case["amp"]))
     source = one_batch(session)
+    loop = scenarios.loop_of(session, source)
     random = not model.file.endswith(".pt")
     raises_scores = model.task.raises_scores and random and not session.job.seeded
     if raises_scores:
@@ -174,16 +175,18 @@ def predict(session: Session, model: Model) -> None:
     note_detections(session, model, first)
 
     def settings() -> dict[str, Any]:
-        return read_settings.read_predictor(predictor, len(first), session.device)
+        return read_settings.read_predictor(predictor, len(first), session.device) | loop.settings(len(first))
 
     if not read_settings.is_compiled(predictor.model):
         yield_points.install_hooks(read_settings.network(predictor), session)
     runs = settings()
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.ready(runs, accumulation_steps=1)
+    predictor.timed = True
     try:
-        repeat(session, predictor, source)
+        loop.run(predictor)
     except WindowComplete:
+        loop.check()
         session.still_runs(settings())
         if not session.takes_turns:
             session.extra["gflops"] = read_settings.count_gflops(read_settings.network(predictor), case["imgsz"])
@@ -199,21 +202,12 @@ def note_detections(session: Session, model: Model, results: Any) -> None:
         session.extra["detections_per_image"] = round(sum(len(r) for r in results) / len(results), 2)
 
 
-def repeat(session: Session, predictor: Any, source: Path) -> None:
-    """Call a predictor on a batch until the session ends it."""
-    predictor.timed = True
-    while True:
-        session.batch_arrived()
-        results = predictor(source)
-        session.phase_ended("postprocess")
-        session.step_ended(len(results))
-
-
 def predict_exported(session: Session, model: Model) -> None:
     """Run a task's predictor on an exported model, once it agrees with the model that it was made from."""
     exported = ExportedModel(session)
     predictor = new_predictor(session, model, exported.arguments)
     source = one_batch(session)
+    loop = scenarios.loop_of(session, source)
     exported.load(predictor)
     session.set_threads()
     called = time.perf_counter()
@@ -225,15 +219,17 @@ def predict_exported(session: Session, model: Model) -> None:
     exported.observe(predictor, lambda: list(predictor(source)))
 
     def settings() -> dict[str, Any]:
-        return exported.settings(predictor)
+        return exported.settings(predictor) | loop.settings(len(first))
 
     runs = settings()
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.extra["parity"] = exported.compare(predictor, runs)
     session.ready(runs, accumulation_steps=1, required=exported.required(), hints=exported.hints(predictor))
+    predictor.timed = True
     try:
-        repeat(session, predictor, source)
+        loop.run(predictor)
     except WindowComplete:
+        loop.check()
         session.still_runs(settings())
         session.extra["gflops"] = session.job.export["model"].get("gflops")
         session.report()

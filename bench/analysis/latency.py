@@ -1,0 +1,234 @@
+"""Percentiles of the latency of a call, with distribution-free intervals, and MLPerf's numbers of calls."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import betainc, ndtr, ndtri
+from scipy.stats import rankdata
+
+from bench.analysis.intervals import CONFIDENCE, Interval, ci_between_processes, t_quantile
+from bench.records.record import Record
+
+LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+"""Percentiles of the table, by their names in its columns."""
+
+MLPERF_CONFIDENCE = 0.99
+"""Confidence of MLPerf's early stopping."""
+
+MOST_CORRELATION = 0.95
+"""Maximum lag-1 correlation of calls that is counted with; a longer memory leaves no independent calls."""
+
+NEGLIGIBLE = 1e-4
+"""Correlation below which calls count as independent."""
+
+LEAST_TAIL = 1e-6
+"""Least chance of an end to miss, for a few calls that have no interval anyway."""
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+MODELLED_CALLS = 20_000
+"""Requests of a modelled queue."""
+
+
+# MLPerf's early stopping
+
+
+def allowed_over(calls: int, level: float, confidence: float = MLPERF_CONFIDENCE) -> int:
+    """Return how many calls may take longer than a bound that holds for a share ``level`` of all calls.
+
+    With more of them, fewer calls than that share may meet the bound; -1 where no number of calls over it is allowed.
+    """
+    low, high = -1, calls
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _chance(calls, middle, level) <= 1 - confidence else (low, middle)
+    return low
+
+
+def calls_to_prove(level: float, over: int = 1, confidence: float = MLPERF_CONFIDENCE) -> int:
+    """Return the least number of calls that prove a bound when ``over`` of them take longer.
+
+    With ``over=1`` these are MLPerf's least numbers of queries: 64 for 90 %, 219 for 97 % and 662 for 99 %.
+    """
+    low, high = over, over + 1
+    while _chance(high, over, level) > 1 - confidence:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _chance(middle, over, level) <= 1 - confidence else (middle, high)
+    return high
+
+
+def _chance(calls: int, over: int, level: float) -> float:
+    """Return the chance that at most ``over`` calls exceed the percentile ``level``: a binomial distribution."""
+    return float(betainc(calls - over, over + 1, level)) if over < calls else 1.0
+
+
+# Percentiles of calls
+
+
+def percentile(calls: Sequence[float], level: float) -> Interval:
+    """Return a percentile of calls in their order, with its 95 % interval; without ends where there are too few calls.
+
+    The ends are order statistics, interpolated between two calls, so no distribution is assumed. Calls that follow
+    each other are alike: only :func:`effective_calls` of them count, and Student's t allows for that estimate.
+    """
+    count, ordered = len(calls), np.sort(np.asarray(calls, dtype=float))
+    ranks = np.arange(1, count + 1)
+    point = float(np.interp(level * (count + 1), ranks, ordered))
+    effective = effective_calls(calls, level)
+    low, high = (rank * (count + 1) / (effective + 1) for rank in _end_ranks(effective, level))
+    if low < 1 or high > count:
+        return Interval(point)
+    return Interval(point, float(np.interp(low, ranks, ordered)), float(np.interp(high, ranks, ordered)))
+
+
+def calls_needed(level: float) -> int:
+    """Return the least number of independent calls for which a percentile has an interval."""
+    return next(calls for calls in range(2, 100_000) if _fits(calls, level))
+
+
+def calls_needed_of(calls: Sequence[float], level: float) -> int:
+    """Return how many calls as correlated as these a percentile needs for its interval."""
+    return math.ceil(calls_needed(level) * len(calls) / effective_calls(calls, level))
+
+
+def _fits(calls: int, level: float) -> bool:
+    low, high = _end_ranks(float(calls), level)
+    return low >= 1 and high <= calls
+
+
+@functools.lru_cache(4096)
+def _end_ranks(calls: float, level: float) -> tuple[float, float]:
+    """Return the ranks, with fractions, of the ends of a percentile's interval among so many independent calls.
+
+    The order statistic of rank ``r`` lies below the percentile with the probability ``I(level; r, calls + 1 - r)``,
+    the regularized incomplete beta function.
+    """
+    tail = max(float(ndtr(-t_quantile(max(calls - 1, 1.0), CONFIDENCE))), LEAST_TAIL)
+
+    def solve(probability: float) -> float:
+        edge = 1e-9
+        return float(brentq(lambda r: betainc(r, calls + 1 - r, level) - probability, edge, calls + 1 - edge))
+
+    return solve(1 - tail), solve(tail)
+
+
+def effective_calls(calls: Sequence[float], level: float) -> float:
+    """Return how many independent calls would say as much of a percentile, with three significant digits.
+
+    What counts is whether neighbours lie on the same side of the percentile. That correlation follows from the lag-1
+    correlation of the normal scores of the calls, as if these came from a Gaussian process with one lag.
+    """
+    values = np.asarray(calls, dtype=float)
+    if len(values) < 3:
+        return float(len(values))
+    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    energy = float(scores @ scores)
+    lag = float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
+    lag += (1 + 3 * max(lag, 0.0)) / len(values)  # a short series looks less correlated than it is
+    lengthened = _lengthened(round(min(max(lag, 0.0), MOST_CORRELATION), 2), level)
+    return float(f"{len(values) / lengthened:.3g}")
+
+
+@functools.lru_cache(1024)
+def _lengthened(lag: float, level: float) -> float:
+    """Return by what factor correlation makes a percentile need more calls."""
+    total, correlation = 1.0, lag
+    while correlation > NEGLIGIBLE:
+        total += 2 * _same_side(correlation, level)
+        correlation *= lag
+    return total
+
+
+def _same_side(correlation: float, level: float) -> float:
+    """Return the correlation of "longer than the percentile" between two normal scores with a correlation."""
+    bound = float(ndtri(level))
+    points = (NODES + 1) / 2 * correlation
+    density = np.exp(-bound * bound / (1 + points)) / np.sqrt(1 - points * points)
+    return float(WEIGHTS @ density) * correlation / 2 / (2 * math.pi) / (level * (1 - level))
+
+
+# Records
+
+
+def latencies(record: Record) -> list[float]:
+    """Return the seconds of each call of a record's window; empty where a step is not a call.
+
+    A call in a queue counts from its arrival. Under ``scenario=offline`` batches of one long call follow each other.
+    """
+    steps = record.steps
+    if record.case.mode != "predict" or steps is None or record.case.value("scenario") == "offline":
+        return []
+    return steps.latency[steps.warmup :] if steps.latency else steps.window
+
+
+def percentiles(processes: Sequence[Record]) -> dict[str, Interval | None]:
+    """Return the percentiles of a case by their names; None where a process has too few calls.
+
+    With several processes the interval is between them, from the percentile of each.
+    """
+    series = [calls for record in processes if (calls := latencies(record))]
+    by_name: dict[str, Interval | None] = {}
+    for name, level in LEVELS.items():
+        each = [percentile(calls, level) for calls in series]
+        enough = bool(each) and all(interval.low is not None for interval in each)
+        by_name[name] = None if not enough else between(each)
+    return by_name
+
+
+def between(each: Sequence[Interval]) -> Interval:
+    """Return the percentile of a case from those of its processes: the interval of the only one, or between them."""
+    return each[0] if len(each) == 1 else ci_between_processes([interval.point for interval in each])
+
+
+def cells(processes: Sequence[Record]) -> dict[str, Any]:
+    """Return the columns of a case's latency."""
+    counted = sum(map(len, map(latencies, processes)))
+    columns: dict[str, Any] = {"latency_calls": counted or None}
+    for name, interval in (percentiles(processes) if counted else {}).items():
+        ends = (interval.point, interval.low, interval.high) if interval else (None, None, None)
+        columns |= {
+            f"latency_{name}_seconds{end}": value for end, value in zip(("", "_low", "_high"), ends, strict=True)
+        }
+    return columns
+
+
+def number_in_extra(name: str, record: Record) -> float | None:
+    """Return a positive number of a record's ``extra``; None without one."""
+    value = record.extra.get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value < 2**53 else None
+
+
+# A queue, modelled
+
+
+def queue_latencies(service: Sequence[float], gaps: Sequence[float]) -> list[float]:
+    """Return the latency of each request to one server, from its service time and the gap before its arrival.
+
+    Lindley's recursion: a request waits for as long as the one before it is still waiting or served.
+    """
+    waits, wait, last = [], 0.0, 0.0
+    for seconds, gap in zip(service, gaps, strict=True):
+        wait = max(0.0, wait + last - gap)
+        waits.append(wait + seconds)
+        last = seconds
+    return waits
+
+
+def modelled_p99(service: Sequence[float], load: float, seed: int = 0) -> float:
+    """Return the 99th percentile of latency of a modelled server at a load, from recorded service times.
+
+    Requests arrive at random (Poisson), and each takes one of the recorded times, as if these were independent.
+    """
+    draw = np.random.default_rng(seed)
+    times: NDArray[np.float64] = draw.choice(np.asarray(service, dtype=float), MODELLED_CALLS)
+    gaps = draw.exponential(float(times.mean()) / load, MODELLED_CALLS)
+    return float(np.quantile(queue_latencies(times.tolist(), gaps.tolist()), 0.99))
