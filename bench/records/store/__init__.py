@@ -11,12 +11,14 @@ from .reading import (
     read_comparison,
     read_comparisons,
     read_options,
+    read_tunings,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
-from .writing import Store, keep_calibrations
+from .writing import Store, Stored, keep_calibrations
 
 __all__ = [
     "Store",
+    "Stored",
     "check_new_run",
     "comparisons_of",
     "encoded",
@@ -29,6 +31,7 @@ __all__ = [
     "read_comparison",
     "read_comparisons",
     "read_options",
+    "read_tunings",
     "resolve_run",
     "runs",
     "without_collecting",

@@ -18,8 +18,9 @@ from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.atomic import encoded, write_whole
 from bench.records.store.reading import read, read_calibrations
+from bench.records.tune import Tuning
 
-Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | Tuning
 
 
 class Store:
