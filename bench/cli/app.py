@@ -27,6 +27,7 @@ ABOUT = "Throughput of real Ultralytics YOLO training and prediction on this mac
 GROUPS = {
     "Measure": {
         "run": "Measure this machine and make the report; the same as pytest bench/ --benchmark-only.",
+        "tune": "The fastest settings for your model, data and machine, proven against the present ones.",
         "ceiling": "Search for the largest batch that trains.",
         "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
         "sweep": "Throughput over releases, each compared live with the first of them.",

@@ -56,6 +56,7 @@ def report(
         records=records,
         ceilings=ceilings,
         comparisons=comparisons,
+        tunings=recorded.tunings,
         epoch_images=images,
         epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,

@@ -15,13 +15,15 @@ from .reading import (
     read_comparisons,
     read_fleet,
     read_options,
+    read_tunings,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
-from .writing import Store, keep_calibrations
+from .writing import Store, Stored, keep_calibrations
 
 __all__ = [
     "UNREADABLE",
     "Store",
+    "Stored",
     "check_new_run",
     "comparisons_of",
     "decode_file",
@@ -37,6 +39,7 @@ __all__ = [
     "read_comparisons",
     "read_fleet",
     "read_options",
+    "read_tunings",
     "resolve_run",
     "runs",
     "without_collecting",

@@ -23,6 +23,7 @@ from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import SCHEMA as OPTIONS_SCHEMA
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.decoding import Known, decoded, without_collecting
+from bench.records.tune import TUNE, Tuning
 
 UNREADABLE = (
     Unreadable,
@@ -60,7 +61,7 @@ def is_ceiling(name: str) -> bool:
 
 def is_record(name: str) -> bool:
     """Whether a file of this name is to hold the record of a case."""
-    return name not in (COMPARISON, OPTIONS, FLEET) and not is_ceiling(name)
+    return name not in (COMPARISON, OPTIONS, FLEET, TUNE) and not is_ceiling(name)
 
 
 def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
@@ -73,6 +74,12 @@ def _ceiling(file: Path, content: bytes, known: Known) -> Ceiling:
     return msgspec.convert(migrate(migrations.CEILING, msgspec.json.decode(content)), Ceiling)
 
 
+def _tuning(file: Path, content: bytes, known: Known) -> Tuning:
+    tuning = msgspec.convert(migrate(migrations.TUNE, msgspec.json.decode(content)), Tuning)
+    tuning.run = file.absolute().parent.name
+    return tuning
+
+
 RECORDS = Kind[Record](
     matches=is_record,
     decode=lambda file, content, known: decoded(content, known),
@@ -83,6 +90,10 @@ COMPARISONS = Kind[Comparison](
     matches=lambda name: name == COMPARISON,
     decode=_comparison,
     order=lambda comparison: (comparison.started, comparison.run),
+)
+
+TUNINGS = Kind[Tuning](
+    matches=lambda name: name == TUNE, decode=_tuning, order=lambda tuning: (tuning.started, tuning.run)
 )
 
 
@@ -106,6 +117,11 @@ def read_ceilings(sources: Sequence[Path]) -> tuple[list[Ceiling], list[str]]:
 def read_comparisons(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
     """Read all comparisons under the given folders and files, oldest first; sentences and errors as in :func:`read`."""
     return _read(sources, COMPARISONS)
+
+
+def read_tunings(sources: Sequence[Path]) -> tuple[list[Tuning], list[str]]:
+    """Read all searches for the fastest settings, oldest first; sentences and errors as in :func:`read`."""
+    return _read(sources, TUNINGS)
 
 
 def comparisons_of(results: Path) -> list[Comparison]:

@@ -19,8 +19,9 @@ from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.atomic import encoded, write_whole
 from bench.records.store.reading import read, read_calibrations
+from bench.records.tune import Tuning
 
-Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun | Tuning
 
 
 class Store:

@@ -17,6 +17,7 @@ from bench.report.sections import (
     recipes,
     scaling,
     settings,
+    tuning,
 )
 from bench.report.sections.section import Section, Table
 
@@ -24,6 +25,7 @@ __all__ = ["SECTIONS", "Section", "Table", "register", "unregister"]
 
 SECTIONS: list[Section] = [
     headline.SECTION,
+    tuning.SECTION,
     provenance.SECTION,
     measurements.SECTION,
     *drawings.SECTIONS,
