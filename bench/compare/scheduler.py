@@ -228,7 +228,7 @@ class PairScheduler:
                 return None
             if any(data[0][key] != data[1][key] for key in ("fingerprint", "images")):
                 compared.base = compared.head = SideOutcome(
-                    outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
+                    outcome=Outcome(Status.INVALID, "The datasets of both sides differ.")
                 )
                 return None
             self._data[name] = data[0], data[1]

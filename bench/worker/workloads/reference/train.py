@@ -20,7 +20,7 @@ PARITY_ITEMS = 8
 def run(session: Session) -> None:
     """Train until the session ends the training."""
     if session.process_group.size > 1:
-        reason = "several devices were asked: the workload torch trains on one."
+        reason = "several devices were requested: the workload torch trains on one."
         raise CaseRejected("unsupported", reason, scope=("model", "device"))
     loop = Loop(session.case, session.overrides, session.data, session.device.torch_device, session.loss_scale)
     session.set_threads()
