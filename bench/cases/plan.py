@@ -268,7 +268,7 @@ def check_workloads(
         if refused := next(filter(None, map(workload.refuses_axis, further)), ""):
             raise UsageError(refused)
         if data and not workload.takes_data:
-            raise UsageError(f"data {data!r}: the workload {name} runs on a data set of its own: leave out --data.")
+            raise UsageError(f"data {data!r}: the workload {name} runs on a dataset of its own: leave out --data.")
     if with_val and not any(workload.validates for workload in families.values()):
         raise UsageError(f"with-val: the workload {next(iter(families))} times no validation: leave it out.")
     return [mode for mode in modes if any(mode in workload.modes for workload in families.values())]

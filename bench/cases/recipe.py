@@ -97,6 +97,6 @@ def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
 def check_threads(threads: int, values: Collection[str] = ()) -> None:
     """Raise :class:`UsageError` for an impossible number of CPU threads; ``values`` names the axes asked for."""
     if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for the workload's own choice.")
     if threads and "threads" in values:
         raise UsageError(f"threads is named twice: leave out --threads {threads}, or the axis 'threads'.")

@@ -232,7 +232,7 @@ class PairScheduler:
             # A made set of another batch has another length, and the same images.
             if any(data[0][key] != data[1][key] for key in ("fingerprint", *(() if head else ("images",)))):
                 compared.base = compared.head = SideOutcome(
-                    outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
+                    outcome=Outcome(Status.INVALID, "The datasets of both sides differ.")
                 )
                 return None
             self._data[name] = data[0], data[1]

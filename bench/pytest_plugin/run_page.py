@@ -90,7 +90,7 @@ class RunPage:
             from bench.report.links import run_folders
             from bench.report.page import USUAL, Inputs, write
 
-        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        known, _ = store.read_calibrations(calibration_folder(), machine())
         inputs = Inputs(
             records=calibration.stamped(list(records), known.calibrations, machine()),
             ceilings=list(ceilings),

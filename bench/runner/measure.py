@@ -56,9 +56,15 @@ REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
 
 Watch = Callable[[str], None]
-"""Receives each phase of a job as it begins: ``setup``, ``warmup``, ``window``, ``rest``."""
+"""Receives each phase of a job as it begins: ``setup``, ``warmup``, ``window``, ``checking``, ``rest``."""
 
-PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
+PHASES = {
+    "setup": "setting up",
+    "warmup": "warming up",
+    "window": "measuring",
+    "checking": "checking",
+    "rest": "validating",
+}
 
 
 EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
@@ -168,7 +174,7 @@ def run_once(
     Args:
         launcher: launcher of the environment.
         job: job for the worker.
-        phase_limit: seconds that warm-up and window may take each.
+        phase_limit: seconds that warm-up, window and checks may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
         watch: receives each phase as it begins.
 
@@ -190,6 +196,7 @@ def run_once(
         "setup": (setup_limit or SETUP_LIMIT) + extra,
         "warmup": phase_limit + extra,
         "window": phase_limit,
+        "checking": phase_limit,
         "rest": REST_LIMIT,
     }
 
@@ -334,7 +341,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
         raise UsageError(result.outcome.reason)
     if result.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
-            msgspec.structs.replace(result.outcome, reason=f"No data set: {result.outcome.reason}"),
+            msgspec.structs.replace(result.outcome, reason=f"No dataset: {result.outcome.reason}"),
             result.worker_output,
         )
     return result.data
@@ -356,7 +363,7 @@ def measure(
         planned: the case.
         data: result of :func:`find_data`.
         run: name of the run.
-        phase_limit: seconds that warm-up and window may take each.
+        phase_limit: seconds that warm-up, window and checks may take each.
         rendezvous: where the ranks of several machines meet.
         watch: receives each phase as it begins.
 
@@ -369,7 +376,7 @@ def measure(
 
     def record(result: WorkerResult) -> Record:
         measured: dict[str, Any] = {key: result.measured[key] for key in MEASURED if key in result.measured}
-        calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
+        calibrated, _ = read_calibrations(calibration_folder(), machine())
         content = {
             "schema": SCHEMA,
             "run": run,

@@ -39,7 +39,7 @@ def explain(hints: Mapping[tuple[str, str | None], str], name: str, requested: A
         effective: value that would run.
     """
     why = hints.get((name, str(requested))) or hints.get((name, None))
-    text = f"{name} {_text(requested)} was asked, {name} {_text(effective)} would run"
+    text = f"{name} {_text(requested)} requested, {name} {_text(effective)} would run"
     return text + (f": {why}." if why else ".")
 
 
@@ -99,7 +99,7 @@ def _compare_further(
     """Raise :class:`CaseRejected` where a further axis differs from what runs, or cannot be read back."""
     for requested in asked:
         if effective.get(requested.setting) is None:
-            reason = f"{requested.axis} {requested.text} was asked, and what runs cannot be read back."
+            reason = f"{requested.axis} {requested.text} requested, and what runs cannot be read back."
             raise CaseRejected("unsupported", reason, ("mode", requested.axis))
     changed = [requested for requested in asked if effective[requested.setting] != requested.value]
     if changed:

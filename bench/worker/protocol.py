@@ -280,10 +280,10 @@ class Event:
 
 @dataclass(frozen=True)
 class PhaseBegan(Event):
-    """Set-up, warm-up, the window or the epoch overhead after it began.
+    """Set-up, warm-up, the window, the checks after it or the epoch overhead began.
 
     Attributes:
-        name: ``setup``, ``warmup``, ``window`` or ``rest``.
+        name: ``setup``, ``warmup``, ``window``, ``checking`` or ``rest``.
         steps: steps of warm-up, where the window begins.
         accumulation_steps: accumulation steps in the window.
         planned: steps of the window, where their number is fixed already.

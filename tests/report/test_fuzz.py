@@ -98,7 +98,7 @@ def seeds() -> list[Record]:
             timed(60.0, 4, device="mps", machine=MAC["machine"]), device={"fell_back": ["aten::x"]}
         ),
         timed(80.0, 8, device="0+1+2+3", model="yolov8m"),
-        make_record(amp="on", status="substituted", reason="amp on was asked, amp off would run."),
+        make_record(amp="on", status="substituted", reason="amp on requested, amp off would run."),
         make_record(batch=64, status="out_of_memory", reason="Full."),
     ]
 

@@ -44,7 +44,7 @@ def test_a_precision_that_a_workload_does_not_take_is_unsupported(amp: str, take
     with pytest.raises(CaseRejected) as caught:
         tasks.measure(job, None, None, SingleProcess())  # type: ignore[arg-type]
     assert (caught.value.status, caught.value.scope) == ("unsupported", ("model", "amp"))
-    assert caught.value.reason.startswith(f"amp {amp} was asked: the workload ultralytics {takes}")
+    assert caught.value.reason.startswith(f"amp {amp} requested: the workload ultralytics {takes}")
 
 
 @pytest.fixture

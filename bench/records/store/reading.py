@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from bench.errors import UsageError
+from bench.machine.description import Machine
 from bench.records import calibration, migrations
 from bench.records.calibration import Calibrations
 from bench.records.ceiling import PREFIX, Ceiling
@@ -200,25 +201,31 @@ def decode_file(content: bytes) -> Record | Ceiling:
             raise error from None
 
 
-def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
-    """Read the calibrations of a machine, given by its fingerprint.
+def read_calibrations(folder: Path, machine: Machine) -> tuple[Calibrations, str]:
+    """Read the calibrations of a machine; those of older versions are found by its fingerprint.
 
     Returns:
         The calibrations, empty where the machine was never calibrated; and one sentence on a file that cannot be read,
         or an empty string.
     """
-    file, nothing = folder / calibration.file_name(machine), Calibrations(machine=machine, calibrations=[])
+    nothing, file = Calibrations(machine=machine.key, calibrations=[]), calibration_file(folder, machine)
+    if file is None:
+        return nothing, ""
     try:
         content = msgspec.json.decode(file.read_bytes())
         calibrations = msgspec.convert(migrate(migrations.CALIBRATION, content), Calibrations)
-        if calibrations.machine == machine:
-            return calibrations, ""
+        if calibrations.file_name == file.name:
+            return msgspec.structs.replace(calibrations, machine=machine.key), ""
         why = f"they are of another machine, {calibrations.machine}"
-    except FileNotFoundError:
-        return nothing, ""
     except UNREADABLE as error:
         why = str(error)
     return nothing, f"calibrations in {file} are left out: {why}; to have new ones, run python -m bench calibrate."
+
+
+def calibration_file(folder: Path, machine: Machine) -> Path | None:
+    """Return the file of a machine's calibrations: by its ID, else by its fingerprint; None where it has none."""
+    files = (folder / calibration.file_name(name) for name in (machine.key, machine.fingerprint))
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[str]]:

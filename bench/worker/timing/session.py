@@ -268,6 +268,7 @@ class Session:
             self.stopwatch.open()
             return
         self._windows.read_memory()
+        self._channel.send(PhaseBegan("checking"))
         if not self._phases.begin_separate_pass():
             raise WindowComplete
         self.stopwatch.accumulation = self.stopwatch.rule.warmup_accumulation_steps

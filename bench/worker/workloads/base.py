@@ -175,7 +175,7 @@ class Workload:
         """Say why no case of this family has a precision, as one sentence; empty where some may have it."""
         if amp in self.precisions:
             return ""
-        return f"amp {amp} was asked: the workload {self.name} takes {', '.join(self.precisions)}."
+        return f"amp {amp} requested: the workload {self.name} takes {', '.join(self.precisions)}."
 
     def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
         """Return the library arguments that the recipe fixes for a model in a mode."""

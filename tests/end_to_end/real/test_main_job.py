@@ -95,7 +95,7 @@ def test_run_is_the_same_as_pytest(cache, folder, main_job, tmp_path):
 def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
     substituted = records["train-yolov8n-cpu-amp-b16-i64"]
     assert substituted.outcome.status.value == "substituted"
-    assert substituted.outcome.reason.startswith("amp on was asked, amp off would run")
+    assert substituted.outcome.reason.startswith("amp on requested, amp off would run")
     assert substituted.steps is None
 
 

@@ -223,19 +223,19 @@ def test_the_operations_are_those_that_torch_counts() -> None:
 def test_fp16_on_a_cpu_is_ignored_and_noticed(tmp_path: Path) -> None:
     error = rejected(tmp_path, amp="on")
     assert (error.status, error.scope) == ("substituted", ("mode", "device", "amp"))
-    assert error.reason == "amp on was asked, amp off would run: the Trainer ignores fp16 on a CPU."
+    assert error.reason == "amp on requested, amp off would run: the Trainer ignores fp16 on a CPU."
 
 
 def test_a_device_is_no_argument_and_another_one_is_noticed(tmp_path: Path) -> None:
     error = rejected(tmp_path, on=Elsewhere("mps"), device="mps")
     assert (error.status, error.scope) == ("substituted", ("device",))
-    assert error.reason.startswith("device mps was asked, device cpu would run: the Trainer takes no device:")
+    assert error.reason.startswith("device mps requested, device cpu would run: the Trainer takes no device:")
 
 
 def test_a_batch_for_several_cards_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A property plays a second card: the Trainer itself then multiplies the batch, and wraps the model."""
     monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda arguments: 2))
-    reason = "batch 4 was asked, batch 8 would run: the Trainer multiplies the batch by the number of cards that it"
+    reason = "batch 4 requested, batch 8 would run: the Trainer multiplies the batch by the number of cards that it"
     assert rejected(tmp_path).reason.startswith(reason)
 
 
@@ -247,7 +247,7 @@ def test_a_model_that_several_cards_share_is_noticed(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(transformers.Trainer, "_wrap_model", wrap)
     assert rejected(tmp_path).reason == (
-        "data_parallel False was asked, data_parallel True would run: the Trainer splits each batch over all cards "
+        "data_parallel False requested, data_parallel True would run: the Trainer splits each batch over all cards "
         "that it sees."
     )
 
@@ -257,7 +257,7 @@ def test_an_integration_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pass
 
     monkeypatch.setattr(transformers.trainer, "DEFAULT_CALLBACKS", [*transformers.trainer.DEFAULT_CALLBACKS, Reporter])
-    assert rejected(tmp_path).reason.startswith("integrations none was asked, integrations Reporter would run:")
+    assert rejected(tmp_path).reason.startswith("integrations none requested, integrations Reporter would run:")
 
 
 @pytest.mark.parametrize(("argument", "value"), [("logging_nan_inf_filter", False), ("max_grad_norm", 0.0)])
@@ -273,7 +273,7 @@ def test_an_argument_that_the_trainer_changes_is_noticed(
     monkeypatch.setattr(transformers.Trainer, "_validate_args", change)
     error = rejected(tmp_path)
     assert error.status == "substituted"
-    assert error.reason == f"{argument} {OVERRIDES[argument]} was asked, {argument} {value} would run."
+    assert error.reason == f"{argument} {OVERRIDES[argument]} requested, {argument} {value} would run."
 
 
 def test_an_argument_that_changes_while_it_is_measured_is_invalid(
@@ -329,7 +329,7 @@ def test_a_precision_that_the_trainer_refuses_is_unsupported(tmp_path: Path) -> 
         pytest.skip("the Trainer takes bf16 on an accelerator")
     error = rejected(tmp_path, on=Elsewhere("mps"), device="mps", amp="bf16")
     assert (error.status, error.scope) == ("unsupported", ("mode", "device", "amp"))
-    assert error.reason.startswith("amp bf16 was asked: Your setup doesn't support bf16")
+    assert error.reason.startswith("amp bf16 requested: Your setup doesn't support bf16")
 
 
 def test_several_devices_are_unsupported(tmp_path: Path) -> None:

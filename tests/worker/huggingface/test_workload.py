@@ -96,9 +96,14 @@ def test_accumulation_replaces_the_argument_of_the_trainer() -> None:
 @pytest.mark.parametrize(
     ("changes", "overrides", "reason", "scope"),
     [
-        ({}, {"optimizer": "MuSGD"}, "optimizer MuSGD was asked: of this suite's optimizers", ("mode", "optimizer")),
-        ({"amp": "half"}, {}, "amp half was asked: the Trainer has off, on, bf16.", ("mode", "amp")),
-        ({"imgsz": 513}, {}, "imgsz 513 was asked: bert-tiny takes at most 512", ("mode", "model", "imgsz")),
+        (
+            {},
+            {"optimizer": "MuSGD"},
+            "optimizer MuSGD requested: of this suite's optimizers",
+            ("mode", "optimizer"),
+        ),
+        ({"amp": "half"}, {}, "amp half requested: the Trainer has off, on, bf16.", ("mode", "amp")),
+        ({"imgsz": 513}, {}, "imgsz 513 requested: bert-tiny takes at most 512", ("mode", "model", "imgsz")),
     ],
 )
 def test_what_the_trainer_or_the_model_lacks_is_unsupported(

@@ -38,13 +38,13 @@ def arguments_of(case: dict[str, Any], overrides: dict[str, Any], scratch: str) 
     given = {name: value for name, value in overrides.items() if name not in own_names}
     optimizer = overrides.get("optimizer", "AdamW")
     if optimizer not in OPTIMIZERS:
-        reason = f"optimizer {optimizer} was asked: of this suite's optimizers the Trainer has {', '.join(OPTIMIZERS)}."
+        reason = f"optimizer {optimizer} requested: of this suite's optimizers the Trainer has {', '.join(OPTIMIZERS)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer"))
     if case["amp"] not in AMP:
-        reason = f"amp {case['amp']} was asked: the Trainer has {', '.join(AMP)}."
+        reason = f"amp {case['amp']} requested: the Trainer has {', '.join(AMP)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
     if case["imgsz"] > models.POSITIONS:
-        reason = f"imgsz {case['imgsz']} was asked: {case['model']} takes at most {models.POSITIONS} tokens."
+        reason = f"imgsz {case['imgsz']} requested: {case['model']} takes at most {models.POSITIONS} tokens."
         raise CaseRejected("unsupported", reason, scope=("mode", "model", "imgsz"))
     if "accumulate" in overrides:
         given["gradient_accumulation_steps"] = overrides["accumulate"]
@@ -74,7 +74,7 @@ def _refused(case: dict[str, Any], error: Exception) -> Exception:
     """Return the error of a precision that the Trainer or accelerate refuses; others as they are."""
     if case["amp"] == "off" or "16" not in str(error):
         return error
-    reason = f"amp {case['amp']} was asked: {one_line(str(error)).rstrip('.')}."
+    reason = f"amp {case['amp']} requested: {one_line(str(error)).rstrip('.')}."
     return CaseRejected("unsupported", reason, scope=("mode", "device", "amp"))
 
 

@@ -149,7 +149,7 @@ class Loop:
             if self.amp == "off":
                 raise
             why = one_line(str(error)).rstrip(".")
-            reason = f"amp {self.amp} was asked: torch cannot run {self.name} so on {self.device.type}: {why}."
+            reason = f"amp {self.amp} requested: torch cannot run {self.name} so on {self.device.type}: {why}."
             raise CaseRejected("unsupported", reason, scope=("mode", "model", "device", "amp")) from error
         finally:
             for hook in hooks:
@@ -167,7 +167,7 @@ def check_float16(amp: str, device: Any) -> None:
 
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False)
     if amp == "on" and device.type == "cpu" and not (torch.backends.mkldnn.is_available() and supported()):
-        reason = "amp on was asked: this CPU has no float16, so torch would emulate it many times slower: use amp bf16."
+        reason = "amp on requested: this CPU has no float16, so torch would emulate it many times slower: use amp bf16."
         raise CaseRejected("unsupported", reason, scope=("model", "device", "amp"))
 
 
@@ -217,7 +217,7 @@ def make_optimizer(model: Any, setup: Setup, asked: str | None = None) -> Any:
         return getattr(torch.optim, setup.optimizer)(model.parameters(), **setup.arguments)
     name = "RMSprop" if asked == "RMSProp" else asked
     if not hasattr(torch.optim, name):
-        reason = f"optimizer {asked} was asked: torch has no such optimizer."
+        reason = f"optimizer {asked} requested: torch has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer"))
     return getattr(torch.optim, name)(model.parameters(), lr=setup.arguments["lr"])
 

@@ -65,7 +65,7 @@ class Torch(Workload):
     }
     may_change = ("accumulate",)
     hints: Mapping[tuple[str, str | None], str] = {
-        ("batch", None): "the data set has fewer items than one batch, or the devices cannot share it equally",
+        ("batch", None): "the dataset has fewer items than one batch, or the devices cannot share it equally",
         ("channels_last", "on"): "the model has no layer with a layout of images",
     }
     scope: Mapping[str, tuple[str, ...]] = {

@@ -32,10 +32,10 @@ def precision(amp: str) -> dict[str, Any]:
         reason = "amp int8 was asked: only exported models predict in int8: name a format, as in --format openvino."
         raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp == "bf16":
-        reason = "amp bf16 was asked: Ultralytics predicts in float32 or float16 only."
+        reason = "amp bf16 requested: Ultralytics predicts in float32 or float16 only."
         raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp in forced_precision.DTYPES:
-        reason = f"amp {amp} was asked: a precision is forced on training only; predict with amp off or on."
+        reason = f"amp {amp} requested: a precision is forced on training only; predict with amp off or on."
         raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp == "off":
         return {}

@@ -147,7 +147,7 @@ def test_a_precision_of_another_workload_is_unsupported(tmp_path: Path) -> None:
     case = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "half", "batch": 1, "imgsz": 64}
     run(CaseJob("ultralytics", case, {}, 1, WINDOW, "", ""), events, -1)
     ended = events.of(JobEnded)
-    assert ended.reason == "amp half was asked: the workload ultralytics takes off, on, bf16, forced-bf16, forced-fp16."
+    assert ended.reason == "amp half requested: the workload ultralytics takes off, on, bf16, forced-bf16, forced-fp16."
     assert (ended.status, ended.scope) == ("unsupported", ["model", "amp"])
 
 
@@ -159,7 +159,7 @@ def test_gradients_are_accumulated(tmp_path: Path) -> None:
 
 
 def test_an_optimizer_that_torch_does_not_have_is_unsupported(tmp_path: Path) -> None:
-    with pytest.raises(CaseRejected, match="optimizer MuSGD was asked: torch has no such optimizer") as caught:
+    with pytest.raises(CaseRejected, match="optimizer MuSGD requested: torch has no such optimizer") as caught:
         loop_of(tmp_path, "lstm256", {"optimizer": "MuSGD"})
     assert caught.value.status == "unsupported"
 
