@@ -38,7 +38,7 @@ def selfcheck(
     processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
+        typer.Option(metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."),
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
@@ -52,7 +52,7 @@ def selfcheck(
     if truth:
         cases_of_truth = truths.chosen(workloads)
         interpreter = inspect(python, [case.model for case in cases_of_truth.values()])
-        show(truths.checks(interpreter, cases_of_truth, processes, say))
+        show(truths.checks(interpreter, cases_of_truth, processes, say, keep))
         return
     interpreter = inspect(python)
     if regress:
