@@ -46,7 +46,7 @@ def selfcheck(
     machines: Annotated[int, typer.Option(min=1, help="Simulated machines, with --fleet.")] = 200,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
+        typer.Option(metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."),
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
@@ -65,7 +65,7 @@ def selfcheck(
     if truth:
         cases_of_truth = truths.chosen(workloads)
         interpreter = inspect(python, [case.model for case in cases_of_truth.values()])
-        show(truths.checks(interpreter, cases_of_truth, processes, say))
+        show(truths.checks(interpreter, cases_of_truth, processes, say, keep))
         return
     interpreter = inspect(python)
     if regress:
