@@ -44,7 +44,10 @@ VALUES = {
     "forced_workers": (0, 2),
     "threads": (1, 4),
     "accumulate": (1, 4),
+    "format": ("torchscript", "onnx", "openvino", "ncnn", "litert", "coreml", "engine"),
 }
+OF_THE_RUNNER = {"forced_workers", "format"}
+"""Axes that change neither the library's arguments nor a field of the job: a worker reads them off the case."""
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_every_value_is_written_as_it_is_read(name: str) -> None:
     for value in VALUES[name]:
         assert axis.parse(axis.text(value)) == value
         assert axis.setting
-        assert axis.arguments(value) or axis.job(value) or name == "forced_workers"
+        assert axis.arguments(value) or axis.job(value) or name in OF_THE_RUNNER
 
 
 def test_a_case_without_further_axes_is_what_it_was() -> None:

@@ -41,20 +41,20 @@ def test_settings_that_were_not_requested_may_have_any_value() -> None:
 
 
 SUBSTITUTED = [
-    ({}, {"device": "cpu"}, "device 0 was asked, device cpu would run.", ("device",)),
+    ({}, {"device": "cpu"}, "device 0 was asked, device cpu would run.", ("device", "format")),
     (
         {"device": "cpu"},
         {"amp": "off"},
         "amp on was asked, amp off would run: Ultralytics offers no mixed precision here.",
-        ("mode", "device", "amp"),
+        ("mode", "device", "amp", "format"),
     ),
     (
         {"amp": "bf16"},
         {"amp": "on"},
         "amp bf16 was asked, amp on would run: Ultralytics offers no bfloat16 here.",
-        ("mode", "device", "amp"),
+        ("mode", "device", "amp", "format"),
     ),
-    ({"amp": "off"}, {"amp": "on"}, "amp off was asked, amp on would run.", ("mode", "device", "amp")),
+    ({"amp": "off"}, {"amp": "on"}, "amp off was asked, amp on would run.", ("mode", "device", "amp", "format")),
     (
         {"imgsz": 70},
         {"imgsz": 96},

@@ -110,7 +110,7 @@ class Session:
             settings: read back from the live objects; ``threads`` only where another runtime than torch computes.
             accumulation_steps: accumulation steps of real training.
             required: further settings that this case requires, by name.
-            hints: explanations of a substitution that this process found, as in :attr:`Workload.hints`.
+            hints: explanations of a substitution that hold for this case, as in :attr:`Workload.hints`.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.

@@ -276,7 +276,7 @@ def verify(exported: Path, case: dict[str, Any], arguments: dict[str, Any], fact
     if not data:
         raise CaseRejected("failed", f"The export {exported.name} says nothing of its size and batch: it is not whole.")
     size = [int(side) for side in data["imgsz"]]
-    found = {
+    stated = {
         "imgsz": size[0] if len(set(size)) == 1 else f"{size[0]}x{size[1]}",
         "batch": int(data["batch"]),
         "quantize": data.get("args", {}).get("quantize"),
@@ -291,9 +291,9 @@ def verify(exported: Path, case: dict[str, Any], arguments: dict[str, Any], fact
         "dynamic": False,
     }
     for name, value in wanted.items():
-        if found[name] != value:
+        if stated[name] != value:
             why = f": {HINTS[name, None]}" if (name, None) in HINTS else ""
-            reason = f"{name} {value} was asked, {name} {found[name]} would run{why}."
+            reason = f"{name} {value} was asked, {name} {stated[name]} would run{why}."
             raise CaseRejected("substituted", reason, SCOPE.get(name, ()))
 
 
