@@ -94,7 +94,7 @@ def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
     assert set(ULTRALYTICS.scope) == set(AXES)
-    assert all(set(axes) <= set(Case.__struct_fields__) for axes in ULTRALYTICS.scope.values())
+    assert all(set(axes) <= {*Case.__struct_fields__, "format"} for axes in ULTRALYTICS.scope.values())
 
 
 @pytest.mark.parametrize(

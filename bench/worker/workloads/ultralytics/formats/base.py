@@ -148,6 +148,12 @@ class Runtime:
         return f"format {self.name} needs {names}, which is not installed {there}: pip install {line}{ours}."
 
 
+def forbid_installs() -> None:
+    """Keep Ultralytics from installing packages in this process, which it does as it loads or exports a model."""
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS"] = "1"
+
+
 def check(runtime: Runtime, case: Mapping[str, Any], kind: str, making: bool) -> None:
     """Refuse a case that a format cannot have, before anything is loaded.
 

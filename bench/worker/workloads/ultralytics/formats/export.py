@@ -23,7 +23,7 @@ from .. import models, random_objects, read_settings
 from ..expected_settings import HINTS, SCOPE
 from ..models import Model, shape_of
 from . import find, format_of, parity, weights
-from .base import Runtime, check
+from .base import Runtime, check, forbid_installs
 from .weights import new_predictor, pool_of, sample_of, seeded
 
 SCHEME = 1
@@ -54,6 +54,7 @@ def provide(job: ExportJob) -> dict[str, Any]:
     runtime = find(format_of(case))
     device = devices.open_device(case["device"])
     check(runtime, case, device.kind, making=True)
+    forbid_installs()
     model = models.find_model(case["model"], "predict", job.data)
     arguments: dict[str, Any] = {
         "imgsz": case["imgsz"],

@@ -12,7 +12,7 @@ from .... import effective_settings
 from ....timing.session import Session
 from .. import read_settings
 from . import find, format_of, parity
-from .base import Reading, Runtime, busy_threads, check
+from .base import Reading, Runtime, busy_threads, check, forbid_installs
 
 RECORDED = ("format", "seconds", "bytes", "made", "arguments", "packages")
 """Details of an export that a record keeps."""
@@ -50,6 +50,7 @@ class ExportedModel:
     def load(self, predictor: Any) -> None:
         """Load the model into a predictor, with the threads and the precision of the case."""
         session, runtime = self.session, self.runtime
+        forbid_installs()
         began = time.perf_counter()
         runtime.import_packages()
         imported = time.perf_counter() - began
