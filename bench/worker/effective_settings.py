@@ -63,7 +63,7 @@ def compare(
     overrides: dict[str, Any],
     effective: dict[str, Any],
     asked: Sequence[RequestedAxis] = (),
-    found: Mapping[tuple[str, str | None], str] | None = None,
+    case_hints: Mapping[tuple[str, str | None], str] | None = None,
 ) -> None:
     """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was requested.
 
@@ -76,9 +76,9 @@ def compare(
         overrides: library arguments that the recipe and the further axes fix.
         effective: settings that were read back.
         asked: further axes of the case.
-        found: explanations that this process found; they go before those of the workload.
+        case_hints: explanations that this process found; they go before those of the workload.
     """
-    hints = {**workload.hints, **(found or {})}
+    hints = {**workload.hints, **(case_hints or {})}
     changed = [axis for axis in AXES if effective[axis] != case[axis]]
     if changed:
         axes = workload.scope[changed[0]] if len(changed) == 1 else ()

@@ -41,20 +41,20 @@ def test_settings_that_were_not_requested_may_have_any_value() -> None:
 
 
 SUBSTITUTED = [
-    ({}, {"device": "cpu"}, "device 0 requested, device cpu would run.", ("device",)),
+    ({}, {"device": "cpu"}, "device 0 requested, device cpu would run.", ("device", "format")),
     (
         {"device": "cpu"},
         {"amp": "off"},
         "amp on requested, amp off would run: Ultralytics offers no mixed precision here.",
-        ("mode", "device", "amp"),
+        ("mode", "device", "amp", "format"),
     ),
     (
         {"amp": "bf16"},
         {"amp": "on"},
         "amp bf16 requested, amp on would run: Ultralytics offers no bfloat16 here.",
-        ("mode", "device", "amp"),
+        ("mode", "device", "amp", "format"),
     ),
-    ({"amp": "off"}, {"amp": "on"}, "amp off requested, amp on would run.", ("mode", "device", "amp")),
+    ({"amp": "off"}, {"amp": "on"}, "amp off requested, amp on would run.", ("mode", "device", "amp", "format")),
     (
         {"imgsz": 70},
         {"imgsz": 96},
@@ -94,7 +94,7 @@ def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
     assert set(ULTRALYTICS.scope) == set(AXES)
-    assert all(set(axes) <= set(Case.__struct_fields__) for axes in ULTRALYTICS.scope.values())
+    assert all(set(axes) <= {*Case.__struct_fields__, "format"} for axes in ULTRALYTICS.scope.values())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from bench.worker.protocol import (
     CaseJob,
     DataJob,
     Event,
+    ExportJob,
     JobEnded,
     Measured,
     OverheadJob,
@@ -37,6 +38,7 @@ JOBS: list[Any] = [
     case_job(asked=[RequestedAxis("workers", "2", ["workers"], "workers", 2)], loss_scale=1024.0, memory_limit=0),
     PlainJob("ultralytics", {"mode": "train"}, {"nbs": 64}, 0, "data.yaml", "/nowhere", 9, 3, 2, 0.0),
     DataJob("ultralytics", "coco-like", "/cache", made=True, images=32),
+    ExportJob("ultralytics", {"mode": "predict"}, {"conf": 0.25}, "data.yaml", "/cache/exports", "/nowhere"),
     OverheadJob(),
 ]
 
@@ -73,7 +75,7 @@ def test_events_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"kind": "race"}, "kind 'race' is unknown: use case, plain, data, overhead"),
+        ({"kind": "race"}, "kind 'race' is unknown: use case, plain, data, export, overhead"),
         ({"mend": True}, "case: unknown field 'mend'"),
         ({"threads": "2"}, "case.threads: '2' is no int"),
         ({"threads": True}, "case.threads: True is no int"),

@@ -113,7 +113,7 @@ class Session:
             accumulation_steps: accumulation steps of real training.
             fixed: whether the workload cannot lower them for warm-up and a short window.
             required: further settings that this case requires, by name.
-            hints: explanations of a substitution that this process found, as in :attr:`Workload.hints`.
+            hints: explanations of a substitution that hold for this case, as in :attr:`Workload.hints`.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.

@@ -37,7 +37,7 @@ class Reading:
     Attributes:
         amp: precision in which it computes, as a case names it.
         device: ``torch.device`` or name of the device that computes.
-        threads: CPU threads of the runtime; None where it does not tell.
+        threads: CPU threads of the runtime; None where the runtime does not say it.
         provider: the runtime's own name of what computes.
         why: reason for a precision other than the requested one.
         details: further settings for the record.
@@ -62,7 +62,7 @@ class Runtime:
         export_packages: the same, to make one.
         int8_packages: the same, to make one in int8.
         recorded: distributions whose versions an export depends on.
-        extra: extra of this project that installs all of them; empty where there is none.
+        extra: extra of this project that installs all of them; empty without one.
         kinds: device kinds that it runs on.
         precisions: values of ``amp`` that it offers.
         one_image: whether it computes the images of a batch one by one.
@@ -81,6 +81,10 @@ class Runtime:
     precisions: tuple[str, ...] = ("off",)
     one_image = False
     on_hardware = True
+
+    def refuses(self, amp: str, kind: str) -> str:
+        """Say why a precision is not offered on a kind of device, as one sentence; empty where it is."""
+        return ""
 
     def export_arguments(self, amp: str) -> dict[str, Any]:
         """Return the arguments of an export besides format, size and batch."""
@@ -144,6 +148,12 @@ class Runtime:
         return f"format {self.name} needs {names}, which is not installed {there}: pip install {line}{ours}."
 
 
+def forbid_installs() -> None:
+    """Keep Ultralytics from installing packages in this process, which it does as it loads or exports a model."""
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS"] = "1"
+
+
 def check(runtime: Runtime, case: Mapping[str, Any], kind: str, making: bool) -> None:
     """Refuse a case that a format cannot have, before anything is loaded.
 
@@ -171,9 +181,8 @@ def check(runtime: Runtime, case: Mapping[str, Any], kind: str, making: bool) ->
     if case["amp"] not in runtime.precisions:
         reason = f"amp {case['amp']} was asked: format {runtime.name} offers {', '.join(runtime.precisions)}."
         raise CaseRejected("unsupported", reason, SCOPE)
-    if runtime.name == "torchscript" and case["amp"] == "on" and kind == "cpu":
-        reason = "amp on was asked: Ultralytics exports TorchScript in float16 on a GPU only."
-        raise CaseRejected("unsupported", reason, SCOPE)
+    if refused := runtime.refuses(case["amp"], kind):
+        raise CaseRejected("unsupported", refused, SCOPE)
     if why := runtime.why_missing(making, case["amp"]):
         raise CaseRejected(
             "unsupported", why, ("mode", "amp", "format") if case["amp"] == "int8" else ("mode", "format")

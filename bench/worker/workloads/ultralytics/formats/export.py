@@ -23,7 +23,7 @@ from .. import models, random_objects, read_settings
 from ..expected_settings import HINTS, SCOPE
 from ..models import Model, shape_of
 from . import find, format_of, parity, weights
-from .base import Runtime, check
+from .base import Runtime, check, forbid_installs
 from .weights import new_predictor, pool_of, sample_of, seeded
 
 SCHEME = 1
@@ -54,6 +54,7 @@ def provide(job: ExportJob) -> dict[str, Any]:
     runtime = find(format_of(case))
     device = devices.open_device(case["device"])
     check(runtime, case, device.kind, making=True)
+    forbid_installs()
     model = models.find_model(case["model"], "predict", job.data)
     arguments: dict[str, Any] = {
         "imgsz": case["imgsz"],
@@ -276,7 +277,7 @@ def verify(exported: Path, case: dict[str, Any], arguments: dict[str, Any], fact
     if not data:
         raise CaseRejected("failed", f"The export {exported.name} says nothing of its size and batch: it is not whole.")
     size = [int(side) for side in data["imgsz"]]
-    found = {
+    stated = {
         "imgsz": size[0] if len(set(size)) == 1 else f"{size[0]}x{size[1]}",
         "batch": int(data["batch"]),
         "quantize": data.get("args", {}).get("quantize"),
@@ -291,9 +292,9 @@ def verify(exported: Path, case: dict[str, Any], arguments: dict[str, Any], fact
         "dynamic": False,
     }
     for name, value in wanted.items():
-        if found[name] != value:
+        if stated[name] != value:
             why = f": {HINTS[name, None]}" if (name, None) in HINTS else ""
-            reason = f"{name} {value} was asked, {name} {found[name]} would run{why}."
+            reason = f"{name} {value} was asked, {name} {stated[name]} would run{why}."
             raise CaseRejected("substituted", reason, SCOPE.get(name, ()))
 
 

@@ -12,7 +12,7 @@ from .... import effective_settings
 from ....timing.session import Session
 from .. import read_settings
 from . import find, format_of, parity
-from .base import Reading, Runtime, busy_threads, check
+from .base import Reading, Runtime, busy_threads, check, forbid_installs
 
 RECORDED = ("format", "seconds", "bytes", "made", "arguments", "packages")
 """Details of an export that a record keeps."""
@@ -50,6 +50,7 @@ class ExportedModel:
     def load(self, predictor: Any) -> None:
         """Load the model into a predictor, with the threads and the precision of the case."""
         session, runtime = self.session, self.runtime
+        forbid_installs()
         began = time.perf_counter()
         runtime.import_packages()
         imported = time.perf_counter() - began
@@ -63,7 +64,7 @@ class ExportedModel:
     def observe(self, predictor: Any, call: Callable[[], Any]) -> None:
         """Note the shapes in which the runtime is called in one call of the predictor, and its threads.
 
-        Threads that compute are counted where the runtime does not tell its number.
+        Threads that compute are counted where the runtime does not say its number.
         """
         backend = predictor.model.backend
         with calls_of(backend) as inputs:
@@ -87,8 +88,8 @@ class ExportedModel:
         """
         case = self.session.case
         folder = Path(self.export["folder"])
-        found = parity.compare(predictor.model, folder, case["batch"], self.export["model"], case["imgsz"])
-        return parity.check(found, case["amp"], case["imgsz"]) if runs["amp"] == case["amp"] else found
+        distance = parity.compare(predictor.model, folder, case["batch"], self.export["model"], case["imgsz"])
+        return parity.check(distance, case["amp"], case["imgsz"]) if runs["amp"] == case["amp"] else distance
 
     def _read(self, predictor: Any) -> Reading:
         return self.runtime.read_back(predictor.model.backend, self._facts)
@@ -132,7 +133,7 @@ class ExportedModel:
         return batch, height if height == width else f"{height}x{width}"
 
     def hints(self, predictor: Any) -> dict[tuple[str, str | None], str]:
-        """Return explanations of substitutions that this runtime found."""
+        """Return explanations of substitutions that this runtime gives."""
         case, reading = self.session.case, self._read(predictor)
         title = self.runtime.title
         computes = f"{title} computes so here" + (f" ({reading.why})" if reading.why else "")

@@ -1,4 +1,4 @@
-"""LiteRT: its threads are set in Ultralytics' module; it does not tell them, so busy threads are counted."""
+"""LiteRT: its threads are set in Ultralytics' module; it does not say them, so busy threads are counted."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .base import SCOPE, TYPES, Reading, Runtime, precision_of, replaced
 
 LAYERS = ("Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul")
 HINTS = {"off": "f32", "bf16": "bf16", "on": "f16"}
-"""Type that the CPU plugin is told to compute in, by the precision of a case."""
+"""Type that the CPU plugin is asked to compute in, by the precision of a case."""
 
 
 class OpenVino(Runtime):

@@ -97,7 +97,7 @@ def compare(model: Any, folder: Path, batch: int, facts: dict[str, Any], imgsz: 
         raise CaseRejected("invalid", "The exported model puts out numbers that are not finite.")
     pairs = [(out, original[places]) for out, original in zip(ours, reference)]
     pairs[0] = in_order(*pairs[0], facts)
-    found: dict[str, float | None] = {
+    distances: dict[str, float | None] = {
         "relative_l2": rounded(max(relative_distance(out, original) for out, original in pairs)),
         "box_p99_px": None,
         "score_max": None,
@@ -107,9 +107,9 @@ def compare(model: Any, folder: Path, batch: int, facts: dict[str, Any], imgsz: 
         end = 5 if facts["end2end"] else 4 + int(facts["classes"])
         scale = imgsz if facts["head"] == "RTDETRDecoder" else 1.0
         shifts = (out[:, :4] - original[:, :4]).abs().flatten()
-        found["box_p99_px"] = rounded(float(torch.quantile(sample(shifts), 0.99)) * scale)
+        distances["box_p99_px"] = rounded(float(torch.quantile(sample(shifts), 0.99)) * scale)
         out, original = out[:, 4:end], original[:, 4:end]
-    return {**found, "score_max": rounded(float((out - original).abs().max()))}
+    return {**distances, "score_max": rounded(float((out - original).abs().max()))}
 
 
 def rounded(value: float) -> float:
@@ -147,11 +147,11 @@ def relative_distance(ours: Any, original: Any) -> float:
     return float((ours.double() - original.double()).norm()) / (size or 1.0)
 
 
-def check(found: dict[str, float | None], amp: str, imgsz: int) -> dict[str, float | None]:
+def check(distances: dict[str, float | None], amp: str, imgsz: int) -> dict[str, float | None]:
     """Return the distance of an export with its limit, as a record has it.
 
     Args:
-        found: result of :func:`compare`.
+        distances: result of :func:`compare`.
         amp: precision of the case.
         imgsz: size of the images.
 
@@ -159,15 +159,15 @@ def check(found: dict[str, float | None], amp: str, imgsz: int) -> dict[str, flo
         CaseRejected: ``invalid`` for outputs in float32 that differ from the original's; ``substituted`` for a reduced
             precision whose outputs are those of float32.
     """
-    distance, shift, score = found["relative_l2"], found["box_p99_px"], found["score_max"]
+    distance, shift, score = distances["relative_l2"], distances["box_p99_px"], distances["score_max"]
     assert distance is not None and score is not None
     if amp != "off":
         if distance <= LIMIT and score <= SCORE_LIMIT:
             reason = f"amp {amp} was asked, amp off would run: the outputs are those of float32 (relative distance"
             raise CaseRejected("substituted", f"{reason} {distance:.2g}).")
-        return {**found, "limit": None}
+        return {**distances, "limit": None}
     if distance > LIMIT or score > SCORE_LIMIT or (shift is not None and shift > BOX_LIMIT * imgsz):
         text = f"The exported model differs from the original: relative distance {distance:.2g}, at most {LIMIT:g}"
         boxes = "" if shift is None else f"; boxes {shift:.2g} px, at most {BOX_LIMIT * imgsz:.2g}"
         raise CaseRejected("invalid", f"{text}; scores {score:.2g}, at most {SCORE_LIMIT:g}{boxes}.")
-    return {**found, "limit": LIMIT}
+    return {**distances, "limit": LIMIT}

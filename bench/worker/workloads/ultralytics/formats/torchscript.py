@@ -20,6 +20,12 @@ class TorchScript(Runtime):
     kinds = ("cpu", "cuda", "mps")
     precisions = ("off", "on")
 
+    def refuses(self, amp: str, kind: str) -> str:
+        """Ultralytics exports in float16 on a GPU only."""
+        if amp == "on" and kind == "cpu":
+            return "amp on was asked: Ultralytics exports TorchScript in float16 on a GPU only."
+        return ""
+
     def read_back(self, backend: Any, facts: dict[str, Any]) -> Reading:
         """Read the types of the weights, and torch's own threads and device."""
         import torch

@@ -80,6 +80,6 @@ def seeded(name: str, model: Model, data: str, imgsz: int, overrides: Mapping[st
 def _copy_scores(source: Any, target: Any) -> None:
     """Copy the biases of the class scores from a predictor's own copy of a network."""
     for head in random_objects.HEADS:
-        for one, other in zip(getattr(source.model[-1], head, None) or (), getattr(target.model[-1], head, None) or ()):
-            if getattr(one[-1], "bias", None) is not None:
-                other[-1].bias.data.copy_(one[-1].bias.data)
+        for level, other in zip(*(getattr(network.model[-1], head, None) or () for network in (source, target))):
+            if getattr(level[-1], "bias", None) is not None:
+                other[-1].bias.data.copy_(level[-1].bias.data)
