@@ -113,8 +113,8 @@ def format_conclusion(result: ComparisonResult) -> str:
 
 
 def conclusion(result: ComparisonResult) -> list[str]:
-    """Return one line each on settings, speed, memory, cases that cannot run, and undecided cases."""
-    lines = [_settings(result), _speed(result), _memory(result), _one_sided(result), _undecided(result)]
+    """Return one line each on speed, memory, cases that cannot run, undecided cases, and settings."""
+    lines = [_speed(result), _memory(result), _one_sided(result), _undecided(result), _settings(result)]
     return [line for line in lines if line]
 
 
