@@ -8,6 +8,8 @@ QUESTIONS = {
     "device": "Which device?",
     "batch": "Which batch, and does it fit?",
     "amp": "Is AMP worth it?",
+    "formats": "Which format?",
+    "latency": "How long does one call take?",
     "time": "Where does the time go?",
     "more": "What else was measured?",
     "upgrades": "What did an upgrade change?",

@@ -1,0 +1,82 @@
+"""The section on latency: percentiles of a call, and their distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.analysis import latency
+from bench.analysis.metrics import SECONDS
+from bench.analysis.table import by_case, measured_only
+from bench.records.record import Record
+from bench.report import labels
+from bench.report.inputs import MachineInputs
+from bench.report.plots import latency as distribution
+from bench.report.plots.plot import Plot
+from bench.report.sections.section import Section, Table
+
+HALF = 0.5
+"""Load of the modelled server: the share of the time in which it serves."""
+
+COLUMNS = ("Case", "Calls", "Median", "p90", "p99", "p99 at half load, modelled")
+
+NOTE = (
+    "p90 is the time that 90 % of the calls do not exceed. Each percentile has its 95 % interval from the calls of the window, without any assumed distribution; calls that "
+    "follow each other count less. A dash says how many such calls it takes. Of a server, latency counts from the "
+    "arrival, the wait in the queue included. The last column is a model: requests arrive at random, half as fast as "
+    "the calls of the window could serve them."
+)
+
+
+def build(machine: MachineInputs) -> Table | None:
+    """Return the table; None where no case has calls enough for a 90th percentile, and none asked for a scenario."""
+    several = len({labels.versions(part.table) for part in machine.parts}) > 1
+    cases = {place: [record for _, record in case] for case in by_case(machine.page.records) for place, _ in case}
+    rows, drawn, worth = [], [], False
+    for part in machine.parts:
+        versions = labels.versions(part.table) if several else ""
+        for index, row in zip(part.table.index, labels.rows(part.table), strict=True):
+            processes = measured_only(cases[int(index)])
+            if not any(map(latency.latencies, processes)):
+                continue
+            name = labels.point(row) + versions
+            worth = worth or labels.there(row["latency_p90_seconds"]) or bool(row.get("scenario"))
+            rows.append((name, f"{int(row['latency_calls']):,}", *_percentiles(row, processes), _modelled(processes)))
+            drawn.append((name, str(row["model"]), processes))
+    return Table(COLUMNS, rows, NOTE, plots=_plots(machine, drawn)) if worth else None
+
+
+def _plots(machine: MachineInputs, drawn: Sequence[tuple[str, str, Sequence[Record]]]) -> Sequence[Plot]:
+    return distribution.plots(
+        [
+            (name, model, [call for record in processes for call in latency.latencies(record)])
+            for name, model, processes in drawn
+        ],
+        machine.page.models,
+    )
+
+
+def _percentiles(row: dict[str, Any], processes: Sequence[Record]) -> list[str]:
+    """Format each percentile with its interval, or the number of calls that it needs."""
+    cells = []
+    for name, level in latency.LEVELS.items():
+        point, low, high = (row[f"latency_{name}_seconds{end}"] for end in ("", "_low", "_high"))
+        if labels.there(point):
+            ends = labels.ends(SECONDS, low, high)
+            cells.append(f"{SECONDS.show(float(point))} ({ends})" if ends else SECONDS.show(float(point)))
+        else:
+            needed = max(latency.calls_needed_of(calls, level) for calls in map(latency.latencies, processes) if calls)
+            cells.append(f"{labels.NONE} needs {needed:,} calls")
+    return cells
+
+
+def _modelled(processes: Sequence[Record]) -> str:
+    """Format the modelled tail of a server, from the calls of one image that follow each other."""
+    [first, *_] = processes
+    calls = [call for record in processes for call in latency.latencies(record)]
+    if first.case.batch != 1 or first.case.value("scenario") == "server" or len(calls) < latency.calls_needed(0.9):
+        return labels.NONE
+    return SECONDS.show(latency.modelled_p99(calls, HALF))
+
+
+SECTION = Section("latency", "Latency of a call", build, question="latency")
