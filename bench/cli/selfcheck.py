@@ -36,6 +36,13 @@ def selfcheck(
         str, typer.Option(metavar="NAMES", help="With --truth: some workloads, such as torch:resnet18; default: all.")
     ] = "",
     processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Check the search for the fastest settings instead: about 20 minutes, 10 by one seed."
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="Searches with --tune; 0: the simulation alone, seconds.")] = 5,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
         typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
@@ -55,6 +62,11 @@ def selfcheck(
         show(truths.checks(interpreter, cases_of_truth, processes, say))
         return
     interpreter = inspect(python)
+    if tune:
+        from bench.selfcheck import tune as tunes
+
+        show(tunes.checks(interpreter, seeds, say))
+        return
     if regress:
         show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))
     else:
