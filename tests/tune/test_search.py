@@ -31,9 +31,9 @@ def machine(seed: int = 0, **changed: Any) -> SimulatedMachine:
 
 
 def search(simulated: SimulatedMachine, space: Space = DECODING, budget: float = 1e6, **options: Any) -> Search:
-    found = Search(space, simulated, budget=budget, noise=0.025, margin=0.03, seed="0", **options)
-    found.run()
-    return found
+    searched = Search(space, simulated, budget=budget, noise=0.025, margin=0.03, seed="0", **options)
+    searched.run()
+    return searched
 
 
 def test_the_answer_is_close_to_the_best_of_a_grid_in_a_quarter_of_its_time() -> None:
@@ -63,14 +63,14 @@ def test_a_machine_that_slows_down_is_noticed_and_seldom_misleads() -> None:
 
 def test_settings_that_do_not_run_are_never_tried_twice() -> None:
     simulated = machine(substituted=(("compile", "on"), ("workers", 0)))
-    found = search(simulated)
+    searched = search(simulated)
     tried = Counter(
         name for case in simulated.measured for name, value in changes(PRESENT, case).items() if name == "compile"
     )
     assert tried["compile"] == 1
     assert sum(changes(PRESENT, case).get("workers") == 0 for case in simulated.measured) == 1
-    assert any(row.status == "substituted" for row in found.tried())
-    [reason] = {row.reason for row in found.not_tried if "with compile=on" in row.settings}
+    assert any(row.status == "substituted" for row in searched.tried())
+    [reason] = {row.reason for row in searched.not_tried if "with compile=on" in row.settings}
     assert reason == "compile=on ended as substituted: compile on was asked, compile 0 would run."
 
 
@@ -103,10 +103,10 @@ def test_few_combinations_are_all_tried_and_many_are_not() -> None:
 
 
 def test_a_budget_that_is_too_small_says_what_is_missing() -> None:
-    found = search(machine(), budget=150.0)
-    assert not found.complete
-    assert found.needed > 0
-    assert any(row.reason == "no time was left" for row in found.not_tried)
+    searched = search(machine(), budget=150.0)
+    assert not searched.complete
+    assert searched.needed > 0
+    assert any(row.reason == "no time was left" for row in searched.not_tried)
 
 
 def test_the_reserve_for_the_proof_is_at_most_half_of_the_budget() -> None:
@@ -125,10 +125,10 @@ def test_a_second_search_starts_from_the_trials_of_the_first() -> None:
         for trial in search(first).trials
     ]
     second = machine(1, substituted=(("compile", "on"),))
-    found = search(second, earlier=lambda present: earlier)
+    searched = search(second, earlier=lambda present: earlier)
     assert len(second.measured) < len(first.measured) / 2
     assert not any("compile" in changes(PRESENT, case) for case in second.measured)
-    assert decoding_seconds(changes(PRESENT, found.winner())) <= 1.03 * min(
+    assert decoding_seconds(changes(PRESENT, searched.winner())) <= 1.03 * min(
         decoding_seconds(changes(PRESENT, case))
         for case in DECODING.product()
         if "compile" not in changes(PRESENT, case)
@@ -144,9 +144,9 @@ def test_values_that_run_already_are_left_out() -> None:
             )
 
     simulated = WithSettings(small_seconds, random.Random(0), measured=[])
-    found = search(simulated)
+    searched = search(simulated)
     assert not any(changes(PRESENT, case).get("workers") == 2 for case in simulated.measured)
-    assert ("workers=2", "it is what runs already") in [(row.settings, row.reason) for row in found.not_tried]
+    assert ("workers=2", "it is what runs already") in [(row.settings, row.reason) for row in searched.not_tried]
 
 
 def test_present_settings_without_a_figure_end_the_search() -> None:
@@ -154,8 +154,8 @@ def test_present_settings_without_a_figure_end_the_search() -> None:
         def measure(self, case: Case, block: str) -> Trial:
             return Trial(case=case, block=block, outcome=Outcome(Status.FAILED, "It broke."))
 
-    found = search(Broken(small_seconds, random.Random(0), measured=[]))
-    assert (len(found.trials), found.measured, found.complete) == (1, [], False)
+    searched = search(Broken(small_seconds, random.Random(0), measured=[]))
+    assert (len(searched.trials), searched.measured, searched.complete) == (1, [], False)
 
 
 def trial(
