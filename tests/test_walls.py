@@ -62,6 +62,7 @@ WRITES_ELSEWHERE = {
     "report/page.py": "pages and plots below reports/",
     "report/comparisons/rendering.py": "pages and plots below reports/",
     "runner/launchers/local.py": "scratch folders of workers",
+    "selfcheck/tune.py": "made data sets among the temporary files",
     "selfcheck/trials.py": "the folder of trials that --keep names",
     "selfcheck/planted_environment.py": "patched copies of environments",
 }

@@ -44,6 +44,13 @@ def selfcheck(
         bool, typer.Option("--fleet", help="Check the coordinator of a fleet instead, by simulated machines.")
     ] = False,
     machines: Annotated[int, typer.Option(min=1, help="Simulated machines, with --fleet.")] = 200,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Check the search for the fastest settings instead: about 20 minutes, 10 by one seed."
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="Searches with --tune; 0: the simulation alone, seconds.")] = 5,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
         typer.Option(metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."),
@@ -68,6 +75,11 @@ def selfcheck(
         show(truths.checks(interpreter, cases_of_truth, processes, say, keep))
         return
     interpreter = inspect(python)
+    if tune:
+        from bench.selfcheck import tune as tunes
+
+        show(tunes.checks(interpreter, seeds, say))
+        return
     if regress:
         show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))
     else:

@@ -187,6 +187,13 @@ def balanced_turns(sides: tuple[LockstepPeer, LockstepPeer], draw: random.Random
             return
 
 
+def whole_windows(sides: tuple[LockstepPeer, LockstepPeer], order: tuple[int, int]) -> Iterator[int]:
+    """Yield the side whose turn it is: each in the given order, until its window has ended."""
+    for number in order:
+        while not sides[number].ended:
+            yield number
+
+
 def abba_order(draw: random.Random) -> Iterator[tuple[int, int]]:
     """Yield the order of two sides in each round, without end: random, and reversed in every second round.
 

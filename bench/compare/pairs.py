@@ -18,7 +18,7 @@ from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.cpu_affinity import set_cpu_affinity
-from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns
+from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns, whole_windows
 from bench.machine.try_read import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
@@ -190,7 +190,8 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
         # Where a turn is a whole window, each side has one turn. The side that was started first takes it first:
         # each side in half of the pairs.
         slices = turn_steps(inputs)
-        order = balanced_turns((live.peers[0], live.peers[1]), draw) if slices else (first, second)
+        sides = live.peers[0], live.peers[1]
+        order = balanced_turns(sides, draw) if slices else whole_windows(sides, (first, second))
         for number in order:
             live.take_turn(number)
         load = background.interference(live.cpu_seconds()) if kind.on_host else []

@@ -82,6 +82,7 @@ class Tuning(msgspec.Struct, kw_only=True):
         proof: pairs of the winner against the present settings; None where the present settings win the search.
         complete: whether the search ended by itself, and not for lack of time.
         needed: seconds that the search lacked at least; 0 where it lacked none.
+        reserve: seconds that a proof is expected to take.
         stopped: whether Ctrl-C stopped it.
         seconds: duration of the search, and of the proof.
         drift: range of the machine's speed over the blocks, a share.
@@ -111,6 +112,7 @@ class Tuning(msgspec.Struct, kw_only=True):
     proof: Comparison | None = None
     complete: bool = False
     needed: float = 0.0
+    reserve: float = 0.0
     stopped: bool = False
     seconds: float = 0.0
     drift: float = 0.0

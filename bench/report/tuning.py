@@ -60,7 +60,7 @@ def commands(tuning: Tuning, case: Case) -> tuple[str, str]:
     texts = ", ".join(f"{name}={_literal(value)}" for name, value in arguments.items())
     python = f"YOLO({_literal(model)}).{case.mode}({texts})"
     if threads is not None:  # Ultralytics sets the number of its own constant as it selects the device
-        python = f"ultralytics.utils.torch_utils.NUM_THREADS = {threads}; {python}"
+        python = f"from ultralytics.utils import torch_utils; torch_utils.NUM_THREADS = {threads}; {python}"
         return "", _one_line(python)
     words = [f"model={model}", *(f"{name}={value}" for name, value in arguments.items())]
     return _one_line(shlex.join(["yolo", case.mode, *words])), _one_line(python)

@@ -64,6 +64,7 @@ class Run:
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
+        phase_limit: seconds that warm-up and window may take each.
         watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 
@@ -103,7 +104,7 @@ class Run:
         self._launcher = launcher
         self._estimator = estimator
         self._budget = time_budget
-        self._phase_limit = phase_limit
+        self.phase_limit = phase_limit
         self._finished = finished or {}
         self._optional = frozenset(optional)
         self._began: float | None = None
@@ -251,7 +252,7 @@ class Run:
         try:
             data, watch = self._data_for(planned), functools.partial(self.watch, planned)
             watch("setup")
-            record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
+            record = measure(self._launcher, planned, data, self._store.run, self.phase_limit, watch=watch)
         except DatasetUnavailable as error:
             record = self._unstarted(planned, error.outcome, log=error.log)
             if "format" in error.outcome.scope:  # packages that are missing for all cases of a format

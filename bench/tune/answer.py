@@ -14,7 +14,7 @@ from bench.compare.findings import evaluate
 from bench.compare.verdict import MOST_PAIRS, Decision, Estimate
 from bench.compare.verdict import Verdict as SpeedVerdict
 from bench.errors import ExitCode
-from bench.formatting import format_rough_duration, format_share
+from bench.formatting import format_duration, format_rough_duration, format_share
 from bench.records.comparison import Comparison
 from bench.records.tune import Tried, Tuning, changes
 from bench.tune.space import settings_text
@@ -48,8 +48,12 @@ class Gain(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """``1.42 times as fast (95 % interval 1.36 to 1.48)``."""
+        return self.over("")
+
+    def over(self, name: str) -> str:
+        """Return the text with what it is compared with: ``1.42 times as fast as the defaults (...)``."""
         ends = "no interval" if self.low is None else f"95 % interval {self.low:.2f} to {self.high:.2f}"
-        return f"{self.ratio:.2f} times as fast ({ends})"
+        return f"{self.ratio:.2f} times as fast{f' as {name}' if name else ''} ({ends})"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,8 +103,7 @@ def answer(tuning: Tuning) -> Answer:
     reasons = [*_drift(tuning), *tuning.notes]
     known: dict[str, Any] = {"settings": settings, "gain": gain, "before": before, "after": after, "pairs": pairs}
     if decision is not None and decision.verdict is SpeedVerdict.FASTER and gain is not None:
-        known |= {"verdict": Verdict.SET, "sentence": f"{text}: {gain.text} as {name}."}
-        known["sentence"] = f"{text}: {gain.text.replace(' (', f' as {name} (', 1)}."
+        known |= {"verdict": Verdict.SET, "sentence": f"{text}: {gain.over(name)}."}
         return Answer(**known, reasons=reasons + _incomplete(tuning))
     margin = format_share(tuning.margin)
     if decision is not None and decision.verdict in (SpeedVerdict.SAME, SpeedVerdict.SLOWER) and gain is not None:
@@ -115,7 +118,7 @@ def answer(tuning: Tuning) -> Answer:
     known |= {"verdict": Verdict.NOT_PROVEN, "budget_needed": needed}
     if tuning.winner is None:
         return Answer(**known, sentence="nothing was decided.", reasons=[*_why_undecided(tuning, needed), *reasons])
-    speed = f", {gain.text.replace(' (', f' as {name} (', 1)}" if gain is not None else ""
+    speed = f", {gain.over(name)}" if gain is not None else ""
     sentence = f"{text} is the fastest so far{speed}."
     if decision is not None and decision.note:
         reasons.insert(0, f"The pairs were {decision.note}.")
@@ -200,8 +203,8 @@ def _why_undecided(tuning: Tuning, needed: float) -> list[str]:
         return [f"The pairs did not run: {next(filter(None, sides), 'unknown reason')}"]
     if needed:
         return [
-            f"The time budget of {format_rough_duration(tuning.budget)} was too small to decide: it would take about "
-            f"{format_rough_duration(needed)}. --resume continues with what was measured."
+            f"The time budget of {format_duration(tuning.budget)} was too small to decide: it would take about "
+            f"{format_rough_duration(needed)} in all. --resume continues with what was measured."
         ]
     return [
         f"The pairs scatter too much to decide at a margin of {format_share(tuning.margin)}: use a quieter machine, "
@@ -212,7 +215,7 @@ def _why_undecided(tuning: Tuning, needed: float) -> list[str]:
 def _budget_needed(tuning: Tuning, decision: Decision | None) -> float:
     """Return the seconds that search and proof would take at least; 0 where they lacked no time."""
     if tuning.proof is None:
-        return tuning.seconds + tuning.needed if tuning.needed else 0.0
+        return tuning.seconds + tuning.needed + tuning.reserve if tuning.needed else 0.0
     pairs = tuning.proof.cases[0].pairs
     if not pairs or not pending_cases(tuning.proof):
         return 0.0

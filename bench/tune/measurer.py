@@ -33,6 +33,12 @@ TIMING = ProfileTiming(
 MEMORY_SHARE = 0.9
 """Share of the free memory that a larger batch may be predicted to need."""
 
+PATIENCE = 5.0
+"""Warm-up and window of settings end after so many times those of the present settings: they are slower by far."""
+
+LEAST_PATIENCE = 20.0
+"""Least seconds of this limit."""
+
 CACHE_SHARE = 0.25
 """Share of the time budget that the filling of a cache may be predicted to take."""
 
@@ -105,6 +111,10 @@ class CaseMeasurer:
             KeyboardInterrupt: at Ctrl-C, after the record was saved.
         """
         self._processes[case] += 1
+        if self.records and (first := self.records[0]).steps is not None:
+            timed = first.durations.total - (first.durations.setup or 0.0)
+            larger = max(case.batch / first.case.batch, 1.0)
+            self._run.phase_limit = max(PATIENCE * timed * larger, LEAST_PATIENCE)
         record = self._run.measure(self._planner.plan(case, self._processes[case]))
         self.records.append(record)
         self.blocks.setdefault(int(block), []).append(record.name)
@@ -124,7 +134,8 @@ class CaseMeasurer:
         for ceiling in self._ceilings:
             known = ceiling.case
             alike = all(known.value(axis) == case.value(axis) for axis in ("model", "device", "amp", "imgsz"))
-            if alike and ceiling.stop_reason not in ("", "max") and 0 < known.batch < case.batch:
+            own_limit = ceiling.limit_requested and ceiling.limit_bytes is not None  # of a smaller machine
+            if alike and not own_limit and ceiling.stop_reason not in ("", "max") and 0 < known.batch < case.batch:
                 return f"batch {case.batch} is above {known.batch}, the largest that trains here"
         return ""
 

@@ -18,7 +18,7 @@ from bench.records.tune import NotTried, Tried, changes
 from bench.tune.estimates import UNKNOWN, Difference, Estimates, Observation
 from bench.tune.space import Space, describe_change, settings_text
 
-BLOCK = 8
+BLOCK = 5
 """Largest number of measurements between two of the reference settings, which show a change of the machine's speed."""
 
 ROUNDS = 8
@@ -39,7 +39,7 @@ PROPOSED, NEIGHBOURS = 3, 8
 LEAST_RIVALS = 3
 """Number of settings that a round measures again, at least, where so many are left."""
 
-REACH = math.log(1.25)
+REACH = math.log(1.4)
 """A neighbour of the leader is not tried where its prediction is slower than the leader by more."""
 
 ALIKE = math.log(1.01)
@@ -191,6 +191,7 @@ class Search:
                 break
         else:
             self.complete = True
+        self._drop_slower()
         self._note_untried()
 
     def seconds_left(self) -> float:

@@ -197,6 +197,8 @@ def _finish_search(tuning: Tuning, search: Search, request: TuneRequest, measure
             "Name others by --present or by the options of the axes."
         )
     tuning.winner, tuning.complete, tuning.needed = search.winner(), search.complete, search.needed
+    costs = [trial.cost for trial in search.trials if trial.case == search.present and not trial.earlier]
+    tuning.reserve = reserve(sum(costs) / max(len(costs), 1))
     tuning.design, tuning.drift = search.design, search.estimates().drift
     tuning.not_tried = [*request.left_out, *search.not_tried]
     first = measurer.records[0]
