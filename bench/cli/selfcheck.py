@@ -53,7 +53,9 @@ def selfcheck(
     seeds: Annotated[int, typer.Option(min=0, help="Searches with --tune; 0: the simulation alone, seconds.")] = 5,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."),
+        typer.Option(
+            metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."
+        ),
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""

@@ -69,7 +69,7 @@ def begin(request: TuneRequest, launcher: Launcher, say: Callable[[str], None]) 
     planned = Planner.for_present(request.space.present, request.data, request.threads).plan(request.space.present)
     margin, origin = request.margin, "as asked"
     if margin is None:
-        known, wrong = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        known, wrong = store.read_calibrations(calibration_folder(), machine())
         if wrong:
             say(wrong)
         margin, origin = default_margin([planned.case], known.lockstep)
