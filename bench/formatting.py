@@ -188,3 +188,8 @@ def format_change(share: float) -> str:
 def format_log_ratio(log: float) -> str:
     """Format the logarithm of a ratio as a change in percent, ``+0.8``, without a minus before 0."""
     return f"{round(math.expm1(log) * 100, 1) + 0.0:+.1f}"
+
+
+def format_count(number: int, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: ``1 case``, ``20 cases``, ``2 batches``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

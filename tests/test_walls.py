@@ -307,6 +307,18 @@ def test_collecting_imports_neither_torch_nor_ultralytics() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_comes_before_the_first_case_imports_no_library_of_numbers() -> None:
+    """A run, its plan and the doctor are quick to say their first words; analysis takes numpy, scipy and pandas."""
+    code = (
+        "import sys\n"
+        "import bench.conftest, bench.cli.run, bench.cli.plan, bench.cli.doctor, bench.report.doctor\n"
+        "import bench.runner.doctor, bench.runner.run, bench.pytest_plugin.result_block\n"
+        "print(*sorted({'numpy', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "\n", done.stderr
+
+
 AXES = {"mode", "model", "device", "amp", "batch", "imgsz"}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bench.analysis.intervals import Interval
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.analysis.intervals import Interval
 
 COCO_TRAIN_IMAGES = 118_287
 """Images of COCO train2017, the epoch that everyone quotes."""
@@ -10,6 +13,8 @@ COCO_TRAIN_IMAGES = 118_287
 
 def seconds_per_epoch(rate: Interval, images: int) -> Interval:
     """Seconds for ``images`` images at a rate, so that seconds x rate = images; without validation and checkpoints."""
+    from bench.analysis.intervals import Interval  # it takes numpy and scipy, which the number above does without
+
     return Interval(
         images / rate.point,
         images / rate.high if rate.high else None,

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cases.device_kinds import label
+from bench.formatting import format_count
 from bench.machine.doctor import Check, State, devices_of
-from bench.report.labels import count
 from bench.text import cleaned
 
 COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"}
@@ -35,7 +35,7 @@ def summary(rows: Sequence[Check]) -> str:
     if missing:
         parts.append(f"Not available: {', '.join(missing)}.")
     if warnings := [row.name for row in rows if row.status is State.LIMITED]:
-        parts.append(f"{count(len(warnings), 'warning')}: {', '.join(warnings)}.")
+        parts.append(f"{format_count(len(warnings), 'warning')}: {', '.join(warnings)}.")
     return " ".join(parts)
 
 

@@ -17,10 +17,13 @@ from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import in_units
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
-from bench.formatting import format_half_width
+from bench.formatting import format_count, format_half_width
 from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
 from bench.worker.workloads.base import family_of, own_name
+
+count = format_count
+"""The number of things, such as ``20 cases``."""
 
 NONE = "—"
 """Text for a missing value; never 0, never nan."""
@@ -313,11 +316,6 @@ def listing(parts: Iterable[str]) -> str:
     """Join texts: ``a, b and c``."""
     every = list(parts)
     return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Format a number with its noun: ``1 case``, ``20 cases``, ``2 batches``."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def bytes_alike(values: Iterable[float]) -> Callable[[float], str]:
