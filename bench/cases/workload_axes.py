@@ -13,7 +13,7 @@ register(
         "accumulate",
         "Accumulation steps",
         whole_number("accumulate", 1, 1024),
-        "batches per optimizer step, such as 1,4; reference models",
+        "batches per optimizer step, such as 1,4; reference models, Trainer",
         order=int,
         numeric=True,
         modes=("train",),

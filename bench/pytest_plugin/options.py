@@ -109,7 +109,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
         hint = f" ({', '.join(inside[:3])})" if inside else ""
-        raise UsageError(f"data {data!r} is a folder: name the data yaml in it{hint}.")
+        classes = "for a classification model, name a folder with train/CLASS/ and val/CLASS/"
+        raise UsageError(f"data {data!r} is a folder: name the data yaml in it{hint}; {classes}.")
     if "://" in data:
         raise UsageError(f"data {data!r}: nothing is fetched; fetch and unpack it yourself, and name its data yaml.")
     named = {name for offers in interpreter.offers.values() for name in offers.get("datasets", ())}

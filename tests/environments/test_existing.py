@@ -43,6 +43,12 @@ def test_an_interpreter_is_taken_as_it_is(python):
     assert "secret-place" not in f"{prepared.requested}{prepared.packages}{prepared.key}"
 
 
+def test_an_interpreter_with_torch_alone_is_taken_for_cases_that_need_no_more(python):
+    interpreter = taken(python("env", torch="2.15.0", torchvision="0.29.2")).interpreter
+    assert interpreter.why_lacking("yolov8n").startswith("ultralytics is not installed")
+    assert not interpreter.why_lacking("resnet18")
+
+
 def test_two_with_the_same_packages_are_not_the_same(python):
     first, second = (taken(python(name, torch="2.15.0", ultralytics="8.4.190")) for name in ("a", "b"))
     assert first.packages == second.packages
@@ -117,7 +123,6 @@ def test_of_two_versions_the_one_that_is_imported_counts(python, tmp_path, monke
     ("versions", "sentence"),
     [
         ({}, "torch is not installed for .*: install torch>="),
-        ({"torch": "2.15.0"}, "ultralytics is not installed for .*: install ultralytics>="),
         ({"ultralytics": "8.4.190"}, "torch is not installed for .*: install torch>="),
         ({"ultralytics": "8.4.190", "torch": "2.4.0"}, "torch 2.4.0 is older than 2.6"),
     ],

@@ -50,7 +50,7 @@ def check(job: CaseJob, workload: Workload, devices: Sequence[str], indexed: boo
 def wrapper(model: Any) -> str | None:
     """Return the name of torch's class that trains a live model on several devices; None for a single device.
 
-    A DataParallel without a second device passes batches through, and is none.
+    A DataParallel without a second device passes batches through, and does not count.
     """
     from torch.nn.parallel import DataParallel, DistributedDataParallel
 

@@ -29,7 +29,7 @@ UNKNOWN_DEVICE = f"device 'gpu' is unknown: use {KINDS}, or several as in 0+1."
         (["--model", "yolov3n"], "model 'yolov3n' is unknown to Ultralytics"),
         (["--model", "missing/best.pt"], "model 'missing/best.pt': there is no such file."),
         (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
-        (["--data", "bench/cases"], "data 'bench/cases' is a folder: name the data yaml in it."),
+        (["--data", "bench/cases"], "data 'bench/cases' is a folder: name the data yaml in it;"),
         (["--data", "https://example.com/set.zip"], "data 'https://example.com/set.zip': nothing is fetched; fetch"),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--resume", "20200101-000000-abc"], "run '20200101-000000-abc' is not in"),

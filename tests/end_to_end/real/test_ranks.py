@@ -17,6 +17,7 @@ import yaml
 from msgspec.structs import replace
 from PIL import Image
 
+from bench.cases.plan import expand_grid, profile
 from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.jobs import case_job
@@ -47,6 +48,25 @@ def test_both_ranks_trained_one_model(record):
     assert first["loss"] != second["loss"]
     assert first["images"] == second["images"] == 16 * len(record.steps.window)
     assert record.steps.window_images == first["images"] + second["images"]
+
+
+def test_ranks_train_a_reference_model_too(forking, tmp_path):
+    planned = expand_grid(
+        profile("smoke"),
+        [],
+        {
+            **{"mode": ["train"], "model": ["lstm256"], "device": ["cpu+cpu"], "amp": ["off"], "batch": [8]},
+            "parallel": ["ddp"],
+        },
+    )
+    record = run_one(forking, tmp_path, planned[0])
+    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.worker_output
+    read = {name: record.effective[name] for name in ("device", "batch", "ranks", "parallel", "shuffle")}
+    assert read == {"device": "cpu+cpu", "batch": 8, "ranks": 2, "parallel": "DistributedDataParallel", "shuffle": True}
+    assert record.checks["ranks_agree"]
+    first, second = record.extra["ranks"]
+    assert first["loss"] != second["loss"]
+    assert first["images"] == second["images"] == 4 * len(record.steps.window)
 
 
 UNCHANGED = dict.fromkeys(("mosaic", "hsv_h", "hsv_s", "hsv_v", "translate", "scale", "fliplr", "erasing"), 0.0)

@@ -91,7 +91,7 @@ class Loop:
         return getattr(self.model, "module", self.model)
 
     def epoch_began(self) -> None:
-        """Shuffle the items of all ranks anew; a loader of a single process does so by itself."""
+        """Shuffle the items of all ranks again; a loader of a single process does so by itself."""
         if self.ranks > 1:
             self.loader.sampler.set_epoch(self.loader.sampler.epoch + 1)
 
