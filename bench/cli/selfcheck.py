@@ -38,7 +38,9 @@ def selfcheck(
     processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."),
+        typer.Option(
+            metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."
+        ),
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""

@@ -24,6 +24,7 @@ from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
+from bench.records.thinning import thinned
 from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
@@ -359,6 +360,7 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(build_phases(result.measured["phases"], steps))
                 measured["discarded"] = [discarded_window(window) for window in result.measured["discarded"]]
+                measured["steps"] = msgspec.to_builtins(thinned(steps))
             measured["extra"] = {**measured.get("extra", {}), **workload_facts(case), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"]["python"] = launcher.interpreter.path
