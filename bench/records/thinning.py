@@ -23,8 +23,8 @@ def thinned(steps: Steps) -> Steps:
     """Return the steps with fewer of them, where there are more than :data:`KEPT_STEPS`.
 
     Of the window, blocks of successive steps are kept, at equal distances from its first step to its last. Each is a
-    multiple of the accumulation steps, so that kinds of steps keep their proportion. Of the steps before the window, the
-    last ones are kept.
+    multiple of the accumulation steps, so that kinds of steps keep their proportion. Of the steps before the window,
+    the last ones are kept.
 
     A modelled window, and one with few multiples of its accumulation steps, keeps all its steps.
     """
