@@ -42,7 +42,7 @@ def repeated() -> Iterator[None]:
     """Fill parameters of more than one block that are made in this context with repeated blocks.
 
     The speed of training does not depend on the values of its weights. Drawing 10^8 numbers takes the better part of a
-    second of processor time, in each process anew. The library still chooses distribution and scale of each parameter,
+    second of processor time, in each process again. The library still chooses distribution and scale of each parameter,
     and draws the small ones itself. One thread does all: a block is too small for several, which would wait for each
     other.
     """
