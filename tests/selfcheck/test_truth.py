@@ -49,6 +49,8 @@ class FakeGroups:
         self.results = list(results)
         launcher = SimpleNamespace(wait=lambda name: None, close=lambda: None)
         monkeypatch.setattr(truth, "group", self.group)
+        monkeypatch.setattr(truth, "find_data", lambda launcher, planned: {})
+        monkeypatch.setattr(truth, "first_steps", lambda launcher, planned, data, count: [0.1, 0.2, 0.4][:count])
         monkeypatch.setattr(truth, "open_launcher", lambda interpreter: launcher)
 
     def group(self, *arguments: Any, **named: Any) -> Any:
@@ -71,7 +73,8 @@ def interpreter(torch: str = "2.14.1") -> Any:
 def test_both_sides_are_compared_in_as_many_processes_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = FakeGroups(monkeypatch, *[0.01, 0.011] * 3)
     cases = truth.chosen("torch:lstm256,torch:resnet18")
-    first, second, last = truth.checks(interpreter(), cases, 6, lambda text: None)
+    cost, first, second, last = truth.checks(interpreter(), cases, 6, lambda text: None)
+    assert (cost.name, cost.figure, cost.goal) == ("Fixed cost, torch:lstm256", "0.20 s", "<= 0.5 s")
     assert [(named["seed"], named["steps"], named["turn"]) for named in groups.calls] == [(n, 48, 4) for n in range(6)]
     assert first.figure.startswith("+1.05 %") and first.goal == "within ± 2 %"
     assert (second.figure, second.how) == ("torchvision is missing.", "not measured")
@@ -80,11 +83,17 @@ def test_both_sides_are_compared_in_as_many_processes_as_asked(monkeypatch: pyte
 
 def test_a_case_that_fails_is_reported_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeGroups(monkeypatch, 0.0, WorkerFailed("a worker died", Status.FAILED), 0.001, 0.002)
-    first, second, last = truth.checks(
+    _, first, _, second, last = truth.checks(
         interpreter(), truth.chosen("torch:vit_b_16,torch:lstm256"), 2, lambda text: None
     )
     assert (first.figure, first.how) == ("a worker died", "not measured")
     assert second.figure.startswith("+0.15 %") and last.figure == "1 of 1, worst 0.15 %"
+
+
+def test_the_fixed_cost_is_that_of_the_largest_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGroups(monkeypatch, 0.0, 0.0)
+    cost, *_ = truth.checks(interpreter(), truth.chosen("transformers:bert-tiny"), 2, lambda text: None)
+    assert cost.name == "Fixed cost, transformers:bert-base" and "train-bert-base-cpu-fp32-b8-i128" in cost.how
 
 
 @pytest.mark.parametrize("own", [None, "glibc.malloc.check=1"])
@@ -106,10 +115,10 @@ def test_pairs_are_kept_as_they_come_and_not_measured_again(monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         list(truth.checks(interpreter(), cases, 3, lambda text: None, folder))
     groups = FakeGroups(monkeypatch, 0.02, 0.03)
-    first, _ = truth.checks(interpreter(), cases, 3, lambda text: None, folder)
+    _, first, _ = truth.checks(interpreter(), cases, 3, lambda text: None, folder)
     assert [named["seed"] for named in groups.calls] == [1, 2]
     assert first.figure.startswith("+2.00 %")
-    again, _ = truth.checks(interpreter(), cases, 3, lambda text: None, folder)
+    _, again, _ = truth.checks(interpreter(), cases, 3, lambda text: None, folder)
     assert again == first
     groups = FakeGroups(monkeypatch, 0.0, 0.0)  # pairs of other versions do not count
     list(truth.checks(interpreter("2.15.0"), cases, 2, lambda text: None, folder))
