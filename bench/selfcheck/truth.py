@@ -18,7 +18,7 @@ from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, find_data
-from bench.selfcheck.accuracy import PLAIN_WARMUP_STEPS, group
+from bench.selfcheck.accuracy import NBS, PLAIN_WARMUP_STEPS, group
 from bench.selfcheck.check import Check, mean_of
 from bench.selfcheck.costs import first_steps
 from bench.selfcheck.kept_pairs import KeptPairs
@@ -50,6 +50,7 @@ class TruthCase(msgspec.Struct, frozen=True):
             one epoch boundary. A multiple of the accumulation steps.
         turn: steps of a turn, about a third of a second; a divisor of ``steps``.
         warmup_steps: minimum steps of the plain loop before the first timed one.
+        nbs: images of an optimizer step, for Ultralytics.
         largest: model of the workload that takes longest to set up; empty for ``model``.
     """
 
@@ -59,6 +60,7 @@ class TruthCase(msgspec.Struct, frozen=True):
     steps: int = 48
     turn: int = 4
     warmup_steps: int = PLAIN_WARMUP_STEPS
+    nbs: int = NBS
     largest: str = ""
 
 
@@ -68,7 +70,7 @@ CASES: dict[str, TruthCase] = {
     "ultralytics:yolov8n-pose": TruthCase("yolov8n-pose", 4, 96),
     "ultralytics:yolov8n-obb": TruthCase("yolov8n-obb", 4, 96),
     "ultralytics:yolov8n-cls": TruthCase("yolov8n-cls", 8, 96),
-    "ultralytics:yolov8n-rtdetr": TruthCase("yolov8n-rtdetr", 4, 128, steps=16, turn=1, warmup_steps=18),
+    "ultralytics:yolov8n-rtdetr": TruthCase("yolov8n-rtdetr", 4, 128, steps=8, turn=1, warmup_steps=6, nbs=16),
     "torch:resnet18": TruthCase("resnet18", 16, 32),
     "torch:vit-tiny-4": TruthCase("vit-tiny-4", 2, 32),
     "torch:vit_b_16": TruthCase("vit_b_16", 1, 224, steps=8, turn=1, warmup_steps=3),
@@ -209,4 +211,8 @@ def plan(case: TruthCase) -> PlannedRun:
     values: dict[str, list[Any]] = {"mode": ["train"], "model": [case.model], "amp": ["off"]}
     values |= {"batch": [case.batch], "imgsz": [case.imgsz]}
     [planned] = expand_grid(profile("quick"), [HOST], values)
-    return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, data_steps=case.steps))
+    overrides = planned.recipe.overrides
+    if "nbs" in overrides:
+        overrides = {**overrides, "nbs": case.nbs}
+    recipe = msgspec.structs.replace(planned.recipe, data_steps=case.steps, overrides=overrides)
+    return msgspec.structs.replace(planned, recipe=recipe)
