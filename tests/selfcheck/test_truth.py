@@ -59,7 +59,7 @@ class FakeGroups:
         result = self.results.pop(0)
         if isinstance(result, BaseException):
             raise result
-        return SimpleNamespace(log=result)
+        return SimpleNamespace(log_of_same=result)
 
 
 def interpreter(torch: str = "2.14.1") -> Any:
