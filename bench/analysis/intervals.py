@@ -105,6 +105,9 @@ def relative_half_width(steps: Steps) -> float | None:
     :data:`AUTOCORRELATION` as if another :data:`AUTOCORRELATION_STEPS` steps had shown that. The variance has
     ``(1 - r^2) / (1 + r^2)`` degrees of freedom per step (Bayley and Hammersley, 1946); then Student's t.
 
+    Where only blocks of a window are stored, they say how much its steps differ, and all its steps count for the error
+    of their mean.
+
     The mean is that of ``Steps.weights``: where few steps stand for many, its error is larger by the sum of their
     squares. Another process may differ by more: only repeated processes show that.
 
@@ -128,11 +131,13 @@ def relative_half_width(steps: Steps) -> float | None:
     energy = _product(residual, residual)
     if energy == 0:
         return 0.0
-    lag = shrunk_autocorrelation(_product(residual[1:], residual[:-1]) / energy, count)
+    apart = range(steps.block_steps, count, steps.block_steps)  # first steps of blocks, which follow no stored step
+    successive = _product(residual[1:], residual[:-1]) - sum(residual[first] * residual[first - 1] for first in apart)
+    lag = shrunk_autocorrelation(successive / energy, count)
     lengthened = (1 + lag) / (1 - lag)
     # Correlated steps lie nearer to their own mean than to the true one, which the sum of squares has to make up for.
     variance = energy / max(free - lengthened + 1, free / 5)
-    error = math.sqrt(variance * _product(weights, weights) * lengthened)
+    error = math.sqrt(variance * _product(weights, weights) * lengthened * count / steps.window_steps)
     degrees = max(free * (1 - lag**2) / (1 + lag**2), 1.0)
     return t_quantile(degrees) * error / _product(weights, times)
 

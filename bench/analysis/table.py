@@ -300,7 +300,7 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "forward_images_per_second": _forward(measured),
         **latency.cells(measured),
         "validation_images": next((n for record in measured if (n := record.epoch_overhead.validation_images)), None),
-        "steps": sum(len(record.steps.window) for record in measured if record.steps),
+        "steps": sum(record.steps.window_steps for record in measured if record.steps),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_method": peak.method if peak else None,
         "validation_memory_bytes": _largest(
@@ -340,7 +340,7 @@ def _mean(records: Sequence[Record], figure: Callable[[Record], float | None]) -
 def _forward(records: Sequence[Record]) -> float | None:
     """Images per second of the forward pass alone, in prediction; in training it holds the loss too and is a share."""
     rates = [
-        record.steps.window_images / len(record.steps.window) / seconds
+        record.steps.window_images / record.steps.window_steps / seconds
         for record in records
         if record.case.mode != "train" and record.steps is not None and (seconds := phase_seconds(record, "forward"))
     ]

@@ -37,6 +37,40 @@ def kinds_of(count: int, optimizer: list[int], accumulation_steps: int) -> list[
     return kinds
 
 
+PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
+"""Percentiles of all steps of a window that a record has where it does not have all these steps."""
+
+
+class WholeWindow(msgspec.Struct, frozen=True):
+    """All steps of a window, of which the record has some.
+
+    Attributes:
+        steps: their number.
+        seconds: their sum.
+        images: their images.
+        optimizer_steps: number of them that ran the optimizer.
+        blocks: first step of each block that the record has, counted in the window from 0; all blocks have one length.
+        percentiles: :data:`PERCENTILES` of their seconds.
+    """
+
+    steps: int
+    seconds: float
+    images: int
+    optimizer_steps: int
+    blocks: list[int]
+    percentiles: list[float]
+
+    def __post_init__(self) -> None:
+        if len(self.percentiles) != len(PERCENTILES) or self.seconds <= 0 or not self.images >= self.steps > 0:
+            raise ValueError("steps: totals of a window that cannot be")
+        if (
+            self.blocks != sorted(self.blocks)
+            or not self.blocks
+            or not 0 <= self.blocks[0] <= self.blocks[-1] < self.steps
+        ):
+            raise ValueError("steps: blocks of a window that cannot be")
+
+
 class Steps(msgspec.Struct, dict=True, frozen=True):
     """Raw times of all steps, warm-up first. A step is from the end of one batch to the end of the next.
 
@@ -54,6 +88,7 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
         epoch_gaps: seconds between two epochs in the window, which belong to no step.
         latency: seconds of each step from the arrival of its request, the wait in a queue included; empty where a
             step's own duration is its latency.
+        whole: the whole window, where only blocks of it are stored (:mod:`bench.records.thinning`).
     """
 
     warmup: int
@@ -66,6 +101,7 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     warmup_discarded: int = 0
     timed_accumulation_steps: int = 0
     latency: list[float] = []
+    whole: WholeWindow | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         count = len(self.seconds)
@@ -85,15 +121,52 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
             raise ValueError("steps: a window without plain steps says nothing of them")
         if self.modelled and set(self.kinds) != {PLAIN, OPTIMIZER, AFTER}:
             raise ValueError("steps: a modelled window needs steps of every kind")
+        if self.whole is not msgspec.UNSET and (self.modelled or len(self.window) % len(self.whole.blocks)):
+            raise ValueError("steps: blocks of a window that cannot be")
 
     @property
     def window(self) -> list[float]:
-        """Seconds of each step of the window."""
+        """Seconds of each stored step of the window: all of them, or several blocks."""
         return self.seconds[self.warmup :]
 
     @property
+    def window_steps(self) -> int:
+        """Number of steps of the window, whether or not they are stored."""
+        return len(self.window) if self.whole is msgspec.UNSET else self.whole.steps
+
+    @property
+    def window_optimizer_steps(self) -> int:
+        """Number of steps of the window that ran the optimizer, whether or not they are stored."""
+        if self.whole is not msgspec.UNSET:
+            return self.whole.optimizer_steps
+        return sum(index >= self.warmup for index in self.optimizer)
+
+    @property
+    def window_range(self) -> tuple[float, float]:
+        """Seconds of the shortest and of the longest step of the window, whether or not they are stored."""
+        if self.whole is not msgspec.UNSET:
+            return self.whole.percentiles[0], self.whole.percentiles[-1]
+        return min(self.window), max(self.window)
+
+    @property
+    def block_steps(self) -> int:
+        """Number of successive steps of the window that are stored together."""
+        return len(self.window) if self.whole is msgspec.UNSET else len(self.window) // len(self.whole.blocks)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number of each stored step since the first one of warm-up, from 1."""
+        first = self.warmup_discarded + 1
+        before = list(range(first, first + self.warmup))
+        blocks = [0] if self.whole is msgspec.UNSET else self.whole.blocks
+        start = first + self.warmup
+        return before + [start + block + index for block in blocks for index in range(self.block_steps)]
+
+    @property
     def window_images(self) -> int:
-        """Images of the window."""
+        """Images of the window, whether or not its steps are stored."""
+        if self.whole is not msgspec.UNSET:
+            return self.whole.images
         if isinstance(self.images, list):
             return sum(self.images[self.warmup :])
         return self.images * len(self.window)
@@ -139,12 +212,14 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     @functools.cached_property
     def step_seconds(self) -> float:
         """Seconds of the mean training step; a median would ignore optimizer steps."""
+        if self.whole is not msgspec.UNSET:
+            return self.whole.seconds / self.whole.steps
         return float(sum(map(operator.mul, self.weights, self.window)))
 
     @property
     def images_per_second(self) -> float:
         """Throughput: images per step over the seconds of the mean step."""
-        return self.window_images / len(self.window) / self.step_seconds
+        return self.window_images / self.window_steps / self.step_seconds
 
 
 class Phase(msgspec.Struct, frozen=True):

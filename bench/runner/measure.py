@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bench import extensions
+from bench.cases import Case
 from bench.cases.device_kinds import ranks
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
@@ -25,6 +26,7 @@ from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
+from bench.records.thinning import thinned
 from bench.runner.jobs import case_job, data_job, export_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
@@ -399,6 +401,7 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(build_phases(result.measured["phases"], steps))
                 measured["discarded"] = [discarded_window(window) for window in result.measured["discarded"]]
+                measured["steps"] = msgspec.to_builtins(steps if needs_all_steps(case) else thinned(steps))
             measured["extra"] = {**measured.get("extra", {}), **workload_facts(case), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"]["python"] = launcher.interpreter.path
@@ -412,6 +415,11 @@ def measure(
             return record(run_job(launcher, case_job(planned, data, scratch, rendezvous), phase_limit, watch=watch))
         except Interrupted as stop:
             raise Interrupted(record=record(stop.result) if stop.result else None) from None
+
+
+def needs_all_steps(case: Case) -> bool:
+    """Whether the record keeps every step: a further axis of the case asks for so many, for percentiles."""
+    return any(axis.least(value) for axis, value in case.asked)
 
 
 def discarded_window(window: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,6 @@ class KeptPairs:
         self._file = folder / f"{name.replace(':', '-')}.jsonl" if folder else None
         if self._file is None:
             return
-        here = machine()
         self._pair = KeptPair(msgspec.to_builtins(case), machine().key, environment.fingerprint, 0, 0.0)
         try:
             lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []

@@ -9,6 +9,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy
 import pytest
 from scipy import stats
@@ -129,7 +130,7 @@ class FakeWorker:
             self.events.append(BlockEnded(block * self.step, block))
         else:
             steps = make_steps([self.step] * self.job.window.window_steps, accumulation_steps=4)
-            self.events.append(Measured({f: getattr(steps, f) for f in steps.__struct_fields__}, {}, {}))
+            self.events.append(Measured(msgspec.to_builtins(steps), {}, {}))
             self.end_well()
 
     def end_well(self) -> None:

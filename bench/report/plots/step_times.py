@@ -116,7 +116,7 @@ def _limits(processes: Sequence[Record]) -> tuple[float, float]:
 
 def _draw(axes: Axes, record: Record) -> None:
     steps = _steps(record)
-    numbers = [steps.warmup_discarded + index + 1 for index in range(len(steps.seconds))]
+    numbers = steps.numbers
     start, end = steps.warmup_discarded + steps.warmup + 0.5, numbers[-1] + 0.5
     axes.set_xlim(numbers[0] - 0.5, end)
     if steps.warmup:
@@ -125,7 +125,8 @@ def _draw(axes: Axes, record: Record) -> None:
     if len(times) > MAX_POINTS:
         _draw_ranges(axes, numbers, times)
     else:
-        axes.plot(numbers, times, color=palette.BAR, linewidth=0.9, marker="o", markersize=3.2, label="step")
+        line = 0.9 if steps.window_steps == len(steps.window) else 0.0  # none from one block to the next
+        axes.plot(numbers, times, color=palette.BAR, linewidth=line, marker="o", markersize=3.2, label="step")
         _draw_optimizer(axes, steps, numbers, times)
     _draw_beyond(axes, numbers, times)
     axes.plot(
@@ -214,8 +215,8 @@ def _alt(processes: Sequence[Record]) -> str:
     for record in processes:
         steps = _steps(record)
         name = "" if len(processes) == 1 else f" of process {record.process}"
-        ends = f"{format_duration(min(steps.window))} to {format_duration(max(steps.window))}"
-        windows.append(f"window{name}: {len(steps.window)} steps, {ends}, mean {format_duration(steps.step_seconds)}")
+        ends = " to ".join(map(format_duration, steps.window_range))
+        windows.append(f"window{name}: {steps.window_steps} steps, {ends}, mean {format_duration(steps.step_seconds)}")
     return f"{TITLE}, {labels.whole_case(processes[0].case)}: {'; '.join(windows)}."
 
 
@@ -223,6 +224,8 @@ def _caption(shown: Sequence[Record], count: int) -> str:
     """Explain the plot in two sentences: how to read it, and what is special about its steps."""
     steps = [_steps(record) for record in shown]
     special = []
+    if any(record_steps.window_steps > len(record_steps.window) for record_steps in steps):
+        special.append("of a long window blocks of steps are drawn, and the mean of all")
     if any(record_steps.modelled for record_steps in steps):
         special.append("the mean weights each kind of step by its frequency in training")
     gaps = [gap for record_steps in steps for gap in record_steps.epoch_gaps]
@@ -246,16 +249,14 @@ def _data(processes: Sequence[Record]) -> Data:
     rows = []
     for record in processes:
         steps = _steps(record)
-        optimizer = sum(index >= steps.warmup for index in steps.optimizer)
         rows.append(
             (
                 str(record.process),
                 f"{steps.warmup_discarded + steps.warmup:,}",
-                f"{len(steps.window):,}",
+                f"{steps.window_steps:,}",
                 format_duration(steps.step_seconds),
-                format_duration(min(steps.window)),
-                format_duration(max(steps.window)),
-                f"{optimizer:,}" if record.case.mode == "train" else labels.NONE,
+                *map(format_duration, steps.window_range),
+                f"{steps.window_optimizer_steps:,}" if record.case.mode == "train" else labels.NONE,
                 ", ".join(map(format_duration, steps.epoch_gaps)) or labels.NONE,
                 ", ".join(map(format_duration, _discarded(record))) or labels.NONE,
             )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.runner.worker_process import Worker
@@ -205,3 +210,54 @@ def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.Monkey
     monkeypatch.setattr(lockstep.time, "process_time", lambda: now[0])  # one that is never still
     lockstep.settle()
     assert sum(naps) == pytest.approx(lockstep.LONGEST, abs=2 * lockstep.NAP)
+
+
+def spin(counted: Any) -> None:
+    while True:
+        counted.value += 1
+
+
+def test_data_loader_processes_are_stopped_while_their_worker_waits(ends: Ends) -> None:
+    context = multiprocessing.get_context("fork")
+    counted = context.Value("L", 0, lock=False)
+    loader = context.Process(target=spin, args=(counted,), daemon=True)
+    loader.start()
+    try:
+        states = []
+
+        def grant() -> None:
+            states.append(comes_to_stop(loader.pid))
+            counts = [counted.value]
+            time.sleep(0.05)
+            states.append(counted.value == counts[0])
+            ends.turn(lockstep.FREE)
+
+        thread = threading.Thread(target=grant)
+        thread.start()
+        LockstepClient(ends.grants, 1, Channel(ends.say)).wait()
+        thread.join()
+        assert states == [True, True]
+        before = counted.value
+        deadline = time.monotonic() + 10
+        while counted.value == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert counted.value > before
+    finally:
+        loader.kill()
+        loader.join()
+
+
+def comes_to_stop(process: int | None) -> bool:
+    """Whether a process is stopped within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if psutil.Process(process).status() == psutil.STATUS_STOPPED:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_data_loader_process_that_has_ended_is_left_out() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    lockstep.signal_all([child.pid], signal.SIGSTOP)

@@ -15,6 +15,7 @@ from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
+from .. import random_weights
 from ..sanity_checks import Training, TrainingSanityChecks
 from . import first_losses, made_tokens, models, read_settings
 from .isolation import MPS_FALLBACK
@@ -251,7 +252,8 @@ def seeded_model(model: str, seed: int) -> Any:
     from transformers import set_seed
 
     set_seed(seed)
-    return models.build(model)
+    with random_weights.repeated():
+        return models.build(model)
 
 
 def _restore(name: str, value: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...text import one_line
+from .. import random_weights
 from ..base import own_name
 from .loaders import make_loader
 from .models import MODELS, Setup, setup_of, why_no_size
@@ -69,7 +70,9 @@ class Loop:
         self.channels_last = bool(overrides.get("channels_last"))
         training = case["mode"] == "train"
         torch.manual_seed(0)
-        self.model = build(self.name, case["imgsz"], self.setup).to(self.device)
+        with random_weights.repeated():
+            self.model = build(self.name, case["imgsz"], self.setup)
+        self.model.to(self.device)
         if self.amp == "half":
             self.model.half()
         if self.channels_last:
