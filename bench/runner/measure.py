@@ -178,7 +178,7 @@ def run_once(
     distributed = is_distributed(job)
     if case and distributed and (why := unsupported_reason(case.case, bool(case.rendezvous))):
         return WorkerResult(outcome=why)
-    kills = case.oom_kills if case else 0
+    kills = case.oom_kills if case else oom_kills()
     worker = launcher.start(job)
     events = WorkerEvents()
     reached: dict[str, float] = {}

@@ -131,6 +131,7 @@ class CaseJob:
         oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
         export: details of :class:`Exported`, where an exported model predicts; else empty.
+        bare: whether the model is also run by its runtime alone after each call, for the check of ``selfcheck``.
     """
 
     kind: ClassVar[str] = "case"
@@ -159,6 +160,7 @@ class CaseJob:
     oom_kills: int = 0
     extra_seconds: float = 0.0
     export: dict[str, Any] = field(default_factory=dict)
+    bare: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,13 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
 
     class BenchPredictor(base):  # type: ignore[misc]
         shape: tuple[int, ...] = ()
+        images: Any = None  # of a call that is not timed
         timed = False
 
         def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
             self.shape = tuple(im.shape)
             if not self.timed:
+                self.images = im
                 return super().inference(im, *args, **kwargs)
             session.phase_ended("preprocess")
             predictions = super().inference(im, *args, **kwargs)
@@ -181,8 +184,9 @@ def predict(session: Session, model: Model) -> None:
     runs = settings()
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.ready(runs, accumulation_steps=1)
+    bare = bare_original(predictor, predictor.images) if session.job.bare else None
     try:
-        repeat(session, predictor, source)
+        repeat(session, predictor, source, bare)
     except WindowComplete:
         session.still_runs(settings())
         if not session.takes_turns:
@@ -199,14 +203,42 @@ def note_detections(session: Session, model: Model, results: Any) -> None:
         session.extra["detections_per_image"] = round(sum(len(r) for r in results) / len(results), 2)
 
 
-def repeat(session: Session, predictor: Any, source: Path) -> None:
-    """Call a predictor on a batch until the session ends it."""
+def repeat(session: Session, predictor: Any, source: Path, bare: Callable[[], Any] | None = None) -> None:
+    """Call a predictor on a batch until the session ends it.
+
+    Args:
+        session: of the case.
+        predictor: with a model.
+        source: text file that lists the batch.
+        bare: runs the model by its runtime alone, once after each call; None where that is not asked for. Its seconds
+            are in no phase, and in the record's ``extra``.
+    """
+    seconds: list[float] = session.extra.setdefault("bare_seconds", []) if bare is not None else []
     predictor.timed = True
     while True:
         session.batch_arrived()
         results = predictor(source)
         session.phase_ended("postprocess")
+        if bare is not None:
+            began = time.perf_counter()
+            bare()
+            if session.warm:
+                seconds.append(time.perf_counter() - began)
+            session.phase_ended("bare")
         session.step_ended(len(results))
+
+
+def bare_original(predictor: Any, images: Any) -> Callable[[], Any]:
+    """Return a function that runs the network of a predictor by torch alone."""
+    import torch
+
+    network = read_settings.network(predictor)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return network(images)
+
+    return run
 
 
 def predict_exported(session: Session, model: Model) -> None:
@@ -231,8 +263,9 @@ def predict_exported(session: Session, model: Model) -> None:
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.extra["parity"] = exported.compare(predictor, runs)
     session.ready(runs, accumulation_steps=1, required=exported.required(), hints=exported.hints(predictor))
+    bare = exported.bare(predictor) if session.job.bare else None
     try:
-        repeat(session, predictor, source)
+        repeat(session, predictor, source, bare)
     except WindowComplete:
         session.still_runs(settings())
         session.extra["gflops"] = session.job.export["model"].get("gflops")
