@@ -76,7 +76,7 @@ def checks(interpreter: Interpreter, processes: int, say: Callable[[str], None])
 
 
 def measure(launcher: Launcher, planned: PlannedRun) -> float:
-    """Return ``ln(forward / bare)`` of one process: the medians over its window.
+    """Return ``ln(forward / bare)`` of one process: the median over the calls of its window, each with the next loop.
 
     Raises:
         DatasetUnavailable: where the case cannot be measured.
@@ -88,4 +88,5 @@ def measure(launcher: Launcher, planned: PlannedRun) -> float:
     if result.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(result.outcome, result.worker_output)
     forward = result.measured["phases"]["seconds"]["forward"]
-    return math.log(statistics.median(forward) / statistics.median(result.measured["extra"]["bare_seconds"]))
+    bare = result.measured["extra"]["bare_seconds"][-len(forward) :]
+    return statistics.median(math.log(call / loop) for call, loop in zip(forward, bare, strict=True))

@@ -64,6 +64,5 @@ def test_recipes_from_before_formats_keep_their_fingerprints() -> None:
 def test_an_export_takes_time_before_the_first_case() -> None:
     axis = find_axis("format")
     assert axis.prepare_seconds("engine") > axis.prepare_seconds("onnx") > 0
-    assert (
-        Case.of({**{name: values[0] for name, values in VALUES.items()}, "device": "cpu", "format": "pt"}).asked == []
-    )
+    values = {name: options[0] for name, options in VALUES.items()}
+    assert Case.of({**values, "device": "cpu", "format": "pt"}).asked == []

@@ -41,10 +41,10 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_each_cell_is_compared_in_as_many_processes_as_asked(jobs: list[Any]) -> None:
-    said: list[str] = []
-    checks = list(formats.checks(SimpleNamespace(), 2, said.append))  # type: ignore[arg-type]
+    lines: list[str] = []
+    checks = list(formats.checks(SimpleNamespace(), 2, lines.append))  # type: ignore[arg-type]
     assert len(jobs) == 6 * 2 + 2 and all(job.bare and not job.retry_noisy for job in jobs)
-    assert len(checks) == 9 and len(said) == 6 * 2 + 2
+    assert len(checks) == 9 and len(lines) == 6 * 2 + 2
     assert checks[0].figure == f"+{math.log(1.01) * 100:.2f} % ± 0.00 %"
     assert [check.figure for check in checks[6:8]] == ["format openvino needs openvino."] * 2
     assert checks[-1].figure == "6 of 6, worst 1.00 %"
