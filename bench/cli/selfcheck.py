@@ -39,7 +39,13 @@ def selfcheck(
     workloads: Annotated[
         str, typer.Option(metavar="NAMES", help="With --truth: some workloads, such as torch:resnet18; default: all.")
     ] = "",
-    processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
+    formats: Annotated[
+        bool,
+        typer.Option("--formats", help="Check the forward pass of exported formats against their runtimes instead."),
+    ] = False,
+    processes: Annotated[
+        int, typer.Option(min=2, help="With --truth, processes of each side; with --formats, of each cell.")
+    ] = 6,
     fleet: Annotated[
         bool, typer.Option("--fleet", help="Check the coordinator of a fleet instead, by simulated machines.")
     ] = False,
@@ -64,6 +70,7 @@ def selfcheck(
     from bench.selfcheck import checks, planted_effects
     from bench.selfcheck import truth as truths
     from bench.selfcheck.effects import chosen
+    from bench.selfcheck.formats import checks as format_checks
 
     check_usable()
     if fleet:
@@ -82,7 +89,9 @@ def selfcheck(
 
         show(tunes.checks(interpreter, seeds, say))
         return
-    if regress:
+    if formats:
+        show(format_checks(interpreter, processes, say))
+    elif regress:
         show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))
     else:
         show(checks(interpreter, cases, pairs, say))

@@ -10,7 +10,7 @@ from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, 
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import PIXELS, shared_unit, units_of_case
 from bench.cases import Case
-from bench.cases.axes import axes, fixed_axes, value_label
+from bench.cases.axes import NOT_ASKED, axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
 from bench.formatting import format_half_width, format_number, format_rough_duration
 from bench.pytest_plugin.screen import Piece, wrap
@@ -244,7 +244,8 @@ def cell(axis: str, value: Any, case: Case) -> str:
         case "device":
             return device_label(value)
         case _:
-            return str(value)
+            known = axes().get(axis)
+            return str(known.absent if known is not None and known.absent and value == NOT_ASKED else value)
 
 
 def _side(axis: str) -> str:

@@ -188,7 +188,7 @@ def run_once(
     several = distributed or (case is not None and case.single_process and ranks(case.case["device"]) > 1)
     if case and several and (why := unsupported_reason(case.case, bool(case.rendezvous), case.single_process)):
         return WorkerResult(outcome=why)
-    kills = case.oom_kills if case else 0
+    kills = case.oom_kills if case else oom_kills()
     worker = launcher.start(job)
     events = WorkerEvents()
     reached: dict[str, float] = {}

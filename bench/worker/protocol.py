@@ -122,6 +122,7 @@ class CaseJob:
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
         single_process: whether one process takes all devices of the case, in place of one process per device.
         export: details of :class:`Exported`, where an exported model predicts; else empty.
+        bare: whether the model is also run by its runtime alone after each call, for the check of ``selfcheck``.
     """
 
     kind: ClassVar[str] = "case"
@@ -151,6 +152,7 @@ class CaseJob:
     extra_seconds: float = 0.0
     single_process: bool = False
     export: dict[str, Any] = field(default_factory=dict)
+    bare: bool = False
 
 
 @dataclass(frozen=True)

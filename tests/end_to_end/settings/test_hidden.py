@@ -200,10 +200,10 @@ def test_usage_events_and_platform_count_only_while_they_are_on(monkeypatch):
     listen.__module__ = "ultralytics.utils.events"
     for module, integrations in ((asleep, []), (awake, ["events"])):
         monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", module)
-        assert read_settings._integrations({"on_train_start": [listen]}) == integrations
+        assert read_settings.integrations({"on_train_start": [listen]}) == integrations
     for key, integrations in ((None, []), ("ul_0", ["events"])):
         monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", SimpleNamespace(_api_key=key))
-        assert read_settings._integrations({"on_train_start": [listen]}) == integrations
+        assert read_settings.integrations({"on_train_start": [listen]}) == integrations
 
 
 def test_what_was_imported_before_settings_were_off_is_silenced(monkeypatch):

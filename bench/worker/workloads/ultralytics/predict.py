@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,13 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
 
     class BenchPredictor(base):  # type: ignore[misc]
         shape: tuple[int, ...] = ()
+        images: Any = None  # of a call that is not timed
         timed = False
 
         def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
             self.shape = tuple(im.shape)
             if not self.timed:
+                self.images = im
                 return super().inference(im, *args, **kwargs)
             session.phase_ended("preprocess")
             predictions = super().inference(im, *args, **kwargs)
@@ -182,6 +185,7 @@ def predict(session: Session, model: Model) -> None:
     runs = settings()
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.ready(runs, accumulation_steps=1)
+    loop.bare = bare_original(predictor, predictor.images) if session.job.bare else None
     predictor.timed = True
     try:
         loop.run(predictor)
@@ -200,6 +204,19 @@ def note_detections(session: Session, model: Model, results: Any) -> None:
     """Record the mean number of detections in an image, for tasks that have them."""
     if model.task is not tasks.CLASSIFY:
         session.extra["detections_per_image"] = round(sum(len(r) for r in results) / len(results), 2)
+
+
+def bare_original(predictor: Any, images: Any) -> Callable[[], Any]:
+    """Return a function that runs the network of a predictor by torch alone."""
+    import torch
+
+    network = read_settings.network(predictor)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return network(images)
+
+    return run
 
 
 def predict_exported(session: Session, model: Model) -> None:
@@ -225,6 +242,7 @@ def predict_exported(session: Session, model: Model) -> None:
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.extra["parity"] = exported.compare(predictor, runs)
     session.ready(runs, accumulation_steps=1, required=exported.required(), hints=exported.hints(predictor))
+    loop.bare = exported.bare(predictor) if session.job.bare else None
     predictor.timed = True
     try:
         loop.run(predictor)

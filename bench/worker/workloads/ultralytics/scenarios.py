@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ class ClosedLoop:
         session: of the case.
         sources: a text file per call, each listing one batch; after the last one, the first one follows.
         asked: values of the further axes of the case, by name.
+        bare: runs the model by its runtime alone, once after each call; None where that is not asked for. Its seconds
+            are in no phase, and in the record's ``extra``.
     """
+
+    bare: Callable[[], Any] | None = None
 
     def __init__(self, session: Session, sources: list[Path]) -> None:
         self.session, self.sources = session, sources
@@ -46,8 +51,18 @@ class ClosedLoop:
     def end_call(self, results: Any) -> None:
         """End the step of a call."""
         self.session.phase_ended("postprocess")
+        if self.bare is not None:
+            self.run_bare(self.bare)
         self.check_images(len(results))
         self.session.step_ended(len(results))
+
+    def run_bare(self, bare: Callable[[], Any]) -> None:
+        """Run the model by its runtime alone, and note the seconds of each run after warm-up."""
+        began = time.perf_counter()
+        bare()
+        if self.session.warm:
+            self.session.extra.setdefault("bare_seconds", []).append(time.perf_counter() - began)
+        self.session.phase_ended("bare")
 
     def check_images(self, images: int) -> None:
         """Check that no image of a call was dropped.

@@ -153,3 +153,24 @@ def test_arguments_of_the_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model_of(RIGHT, monkeypatch)[0].arguments == {"model": "model.onnx", "compile": False}
     assert model_of(RIGHT, monkeypatch, amp="on")[0].arguments["quantize"] == 16
     assert "quantize" not in model_of(RIGHT, monkeypatch, amp="int8")[0].arguments
+
+
+@pytest.mark.parametrize(
+    ("requested", "status"),
+    [
+        (RequestedAxis("compile", "on", ["compile"], "compile_mode", "default"), "substituted"),
+        (RequestedAxis("channels_last", "on", ["channels_last"], "channels_last", True), "unsupported"),
+    ],
+    ids=lambda value: getattr(value, "axis", value),
+)
+def test_axes_of_torch_do_not_fit_an_export(
+    monkeypatch: pytest.MonkeyPatch, requested: RequestedAxis, status: str
+) -> None:
+    model, predictor = model_of(RIGHT, monkeypatch)
+    model.observe(predictor, lambda: predictor.model.backend.forward(images(8)))
+    runs = {**model.settings(predictor), "weights": "random", "architecture": "of Ultralytics"}
+    with pytest.raises(CaseRejected) as caught:
+        effective_settings.compare(
+            workloads()["ultralytics"], model.session.case, model.required(), runs, [requested], model.hints(predictor)
+        )
+    assert caught.value.status == status

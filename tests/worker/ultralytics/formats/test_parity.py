@@ -44,9 +44,9 @@ def distances(folder: Path, output: Any, facts: dict[str, Any] = DETECT, batch: 
 
 
 def test_the_same_outputs_are_at_no_distance(reference: Any, tmp_path: Path) -> None:
-    found = distances(tmp_path, reference)
-    assert found == {"relative_l2": 0.0, "box_p99_px": 0.0, "score_max": 0.0}
-    assert parity.check(found, "off", 160) == {**found, "limit": parity.LIMIT}
+    apart = distances(tmp_path, reference)
+    assert apart == {"relative_l2": 0.0, "box_p99_px": 0.0, "score_max": 0.0}
+    assert parity.check(apart, "off", 160) == {**apart, "limit": parity.LIMIT}
 
 
 def test_rounding_of_float32_passes(reference: Any, tmp_path: Path) -> None:

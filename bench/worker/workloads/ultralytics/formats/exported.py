@@ -73,6 +73,11 @@ class ExportedModel:
         if self._read(predictor).threads is None:
             self._busy = busy_threads(lambda: backend.forward(inputs[0]))
 
+    def bare(self, predictor: Any) -> Callable[[], Any]:
+        """Return a function that runs the model by its runtime alone, on the images of the last untimed call."""
+        images = predictor.images.cpu().float().numpy()
+        return self.runtime.bare(predictor.model.backend, images)
+
     @property
     def facts(self) -> dict[str, Any]:
         """Facts of the export for the record."""
