@@ -86,6 +86,13 @@ def test_a_case_is_measured_with_the_versions_of_the_libraries(folder: Path) -> 
     assert record["effective"]["integrations"] == []
 
 
+def test_prediction_is_measured_too(folder: Path) -> None:
+    record = record_of(folder, "predict-bert-tiny-cpu-fp32-b4-i32")
+    assert record["outcome"]["status"] == "measured", record["outcome"]["reason"]
+    assert record["extra"]["workload"]["unit"] == "sequence"
+    assert list(record["phases"]) == ["preprocess", "forward", "postprocess"]
+
+
 def test_fp16_on_a_cpu_is_asked_for_once_and_substituted(folder: Path) -> None:
     outcome = record_of(folder, "train-bert-tiny-cpu-amp-b4-i32")["outcome"]
     assert (outcome["status"], outcome["scope"]) == ("substituted", ["mode", "device", "amp"])
