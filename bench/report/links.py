@@ -33,7 +33,7 @@ def run_folders(runs: Iterable[str], results: Sequence[Path], output: Path) -> d
     links = {}
     for run in runs:
         places = (place for folder in results for place in (folder / run, folder) if place.name == run != "..")
-        found = next((place.resolve() for place in places if place.is_dir()), None)
-        if found is not None and found.is_relative_to(here):
-            links[run] = quote(f"{Path(os.path.relpath(found, page)).as_posix()}/")
+        target = next((place.resolve() for place in places if os.path.isdir(place)), None)  # false for any odd name
+        if target is not None and target.is_relative_to(here):
+            links[run] = quote(f"{Path(os.path.relpath(target, page)).as_posix()}/")
     return links

@@ -158,7 +158,8 @@ def check(folder: Path) -> None:
     markdown = re.sub(r"^```$.*?^```$", "", (folder / "report.md").read_text(), flags=re.S | re.M)
     assert not re.search(r"<(?!br>)[a-zA-Z/!]", markdown), "markup in Markdown"
     for target in re.findall(r"(?<!\\)\]\(([^)]*)\)", markdown):
-        assert re.fullmatch(r"plots/[\w.-]+\.png|cases\.csv", target), "a link that the templates did not make"
+        own = rf"plots/[\w.-]+\.png|cases\.csv|{REPOSITORY}(/blob/main/docs/[\w/-]+\.md)?"
+        assert re.fullmatch(own, target), "a link that the templates did not make"
 
 
 @pytest.mark.parametrize("number", range(CASES // ON_A_PAGE))

@@ -42,4 +42,6 @@ def test_a_run_below_the_working_directory_has_a_link_relative_to_the_page(
     }
     assert run_folders(["second"], [Path("results/second")], Path("reports")) == {"second": "../results/second/"}
     assert run_folders(runs, results, tmp_path / "elsewhere") == {}, "a page elsewhere names no folder of this machine"
-    assert run_folders(["..", "."], results, Path("reports")) == {}, "a recorded name is no path"
+    assert run_folders(["..", ".", "a" * 300, "\0", "\udc80"], results, Path("reports")) == {}, (
+        "a recorded name is no path"
+    )

@@ -4,11 +4,15 @@ import csv
 import io
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from bench.analysis.metrics import RATE
 from bench.analysis.table import COLUMNS, frame
 from bench.errors import UsageError
 from bench.records.record import Record
+from bench.report import labels
 from bench.report.tables import Own, escaped, markdown, render
 
 
@@ -92,3 +96,21 @@ def test_an_empty_frame_is_text_too(format: str) -> None:
 def test_an_unknown_format_is_wrong_use(records: list[Record]) -> None:
     with pytest.raises(UsageError, match="csv, md, json"):
         render(frame(records), "xlsx")
+
+
+@pytest.mark.parametrize(
+    ("ends", "decimals"),
+    [([(90.0, 110.0), (80.0, 120.0)], 0), ([(98.0, 102.0), (80.0, 120.0)], 1), ([(99.99, 100.01), (90.0, 110.0)], 2)],
+)
+def test_a_column_of_intervals_has_one_number_of_decimals(ends: list[tuple[float, float]], decimals: int) -> None:
+    lows, highs = zip(*ends, (float("nan"), float("nan")), strict=True)
+    assert labels.spread_decimals(lows, highs) == decimals
+    texts = [labels.spread(RATE, (low + high) / 2, low, high, decimals) for low, high in ends]
+    assert {len(text.split()[1].partition(".")[2]) for text in texts} == {decimals}
+
+
+def test_rows_are_values_of_python() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, float("nan")], "d": ["x", np.float64(1.5)]})
+    first, second = labels.rows(frame)
+    assert first == {"a": 1, "b": True, "c": 0.5, "d": "x"}
+    assert [type(value) for value in second.values()] == [int, bool, float, float]

@@ -28,7 +28,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def rest(self) -> str:
-        """One sentence on the claims without a verdict; empty if there are none."""
+        """One sentence on the claims without a verdict; empty if all have one."""
         number = labels.count(self.others, "other claim")
         verb = "needs" if self.others == 1 else "need"
         return f"{number} of guides {verb} conditions that were not measured here" if self.others else ""

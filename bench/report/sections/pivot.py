@@ -309,7 +309,7 @@ def _cell(
     time = METRICS["seconds_per_epoch"].unit
     forward = row["forward_images_per_second"]
     rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
-    spread = labels.spread(time, *epoch, decimals)
+    spread = labels.spread(time, epoch[0], epoch[1], epoch[2], decimals)
     ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
     exact = in_units(f"95 % interval {row['interval_kind']}: {ends}", row) if rates else NO_INTERVAL
     several = row["processes"] > 1

@@ -12,7 +12,7 @@ from bench.report import labels
 from bench.report.inputs import MachineInputs
 from bench.report.sections.section import Section, Table
 
-COLUMNS = ("Case", "Speed-up", "Scaling efficiency", "Interval", "Against one device with")
+COLUMNS = ("Case", "Speed-up", "Scaling efficiency", "Interval")
 
 
 def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
@@ -36,11 +36,10 @@ def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
 
 def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     return (
-        labels.case(row) + versions,
+        f"{labels.case(row)}{versions}\nagainst one device with {KINDS[str(row['scaling'])]}",
         RATIO.show(float(str(row["speedup"]))),
         SHARE.show(float(str(row["efficiency"]))),
         labels.ends(SHARE, row["efficiency_low"], row["efficiency_high"]) or labels.NONE,
-        KINDS[str(row["scaling"])],
     )
 
 

@@ -38,7 +38,7 @@ class Table(msgspec.Struct, frozen=True):
 
     Attributes:
         columns: headings.
-        rows: cells as text.
+        rows: cells as text; further lines of the first cell are a remark.
         note: how to read it.
         labels: number of columns at the left that hold text; the others hold numbers.
         plots: plots below it.

@@ -10,7 +10,7 @@ from bench.records.comparison import Comparison
 from bench.report.comparisons.regress.context import context
 from bench.report.comparisons.rendering import render_json
 from bench.text import clean
-from tests.builders import make_compared, make_comparison
+from tests.builders import make_compared, make_comparison, make_side
 from tests.report.comparisons.comparisons import HOSTILE, eventful, hostile
 
 
@@ -65,3 +65,11 @@ def test_every_comparison_is_strict_json_with_its_exit_code() -> None:
         assert content["exit_code"] == exit_code(evaluate(comparison))
         assert [case["id"] for case in content["cases"]] == [compared.case.id for compared in comparison.cases]
     assert read(hostile())["margin_from"] == clean(HOSTILE), "but for control characters, text stays what it is"
+
+
+def test_the_cutoff_of_packages_is_shown_where_packages_were_chosen() -> None:
+    named = make_comparison([make_compared([0.0] * 4)], exclude_newer="2026-11-20")
+    assert "Package cutoff" in dict(map(tuple, read(named)["about"]))
+    path = make_side(asked="python:/opt/venv/bin/python")
+    bare = make_comparison([make_compared([0.0] * 4)], exclude_newer="2026-11-20", base=path, head=path)
+    assert "Package cutoff" not in dict(map(tuple, read(bare)["about"]))

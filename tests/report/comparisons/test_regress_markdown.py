@@ -31,7 +31,8 @@ def test_the_verdict_is_in_bold_at_the_top() -> None:
     text = markdown(eventful())
     first, _, second = text.splitlines()[:3]
     assert first == "### torch==2.14.1 → torch==2.15.0"
-    assert second.startswith("**slower**: The effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.")
+    assert second.startswith("**slower**: Head is slower in train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer")
+    assert second.endswith("<br>The effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.")
 
 
 def test_a_row_a_case() -> None:

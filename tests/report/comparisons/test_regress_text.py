@@ -58,10 +58,10 @@ def test_the_verdict_comes_first_then_the_conclusion_and_its_basis() -> None:
     text = text_of(eventful())
     order = [
         "SLOWER  torch==2.14.1 → torch==2.15.0\n",
-        "The effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
-        "train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer (4.8 to 5.1 %).",
+        "Head is slower in train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer (4.8 to 5.1 %).",
         "\nHead cannot run train-yolov8n-cpu-fp32-b128-i160 (out of memory).",
         "\nInconclusive: train-yolov8n-cpu-fp32-b64-i160 and predict-yolov8n-cpu-fp32-b16-i160.",
+        "\nThe effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.",
         "    SLOWER  head",
         "Settings that differ\n  optimizer SGD → MuSGD",
         PACKAGES,

@@ -246,18 +246,19 @@ def test_several_devices_are_compared_with_one(tmp_path: Path) -> None:
     panel = scaling.panel([newest_rows(frame(records))])
     assert panel is not None
     case = "Training · yolov8n · cuda:0+1 · amp off · batch 32 · 160 px"
-    assert [row[:4] for row in panel.rows] == [
-        (case, "the same batch on each device", "1.80×", "90.0 %"),
-        (case, "the same batch over all devices", "1.64×", "81.8 %"),
+    assert [row[:3] for row in panel.rows] == [
+        (f"{case}\nagainst one device with the same batch on each device", "1.80×", "90.0 %"),
+        (f"{case}\nagainst one device with the same batch over all devices", "1.64×", "81.8 %"),
     ]
-    assert all(" % to " in row[4] for row in panel.rows)
+    assert all(" % to " in row[3] for row in panel.rows)
     assert "100 % is linear scaling" in panel.note
     text = written(records, tmp_path)
     assert "Several devices against one" in text and "81.8 %" in text
+    assert '<span class="under">against one device with the same batch over all devices</span>' in text
     assert "#### Several devices against one" in (tmp_path / "report.md").read_text()
     newer = [msgspec.structs.replace(record, environment=make_environment("2.15.0")) for record in records]
     both = scaling.panel([newest_rows(frame(records)), newest_rows(frame(newer))])
-    assert both is not None and both.rows[2][0].endswith(", torch 2.15.0, Ultralytics 8.4.100")
+    assert both is not None and ", torch 2.15.0, Ultralytics 8.4.100\n" in both.rows[2][0]
 
 
 def test_one_device_alone_has_no_panel() -> None:

@@ -96,7 +96,7 @@ OKLAB = (
 )
 
 
-def seen(colour: str, sight: str) -> np.ndarray:
+def simulate(colour: str, sight: str) -> np.ndarray:
     """Return a colour as someone of that sight sees it, in OKLab."""
     parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
@@ -107,5 +107,6 @@ def seen(colour: str, sight: str) -> np.ndarray:
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("sight", BLINDNESS)
 def test_neighbouring_phases_are_told_apart_by_everyone(theme: int, sight: str) -> None:
-    for one, other in pairwise(PHASES):
-        assert np.linalg.norm(seen(one[theme], sight) - seen(other[theme], sight)) > 0.1, (one, other)
+    for phase, neighbour in pairwise(PHASES):
+        distance = np.linalg.norm(simulate(phase[theme], sight) - simulate(neighbour[theme], sight))
+        assert distance > 0.1, (phase, neighbour)

@@ -85,6 +85,7 @@ def context(finding: Finding, margin: float) -> dict[str, Any]:
         "notes": notes(finding, margin),
         "every_pair": [_pair(finding, pair) for pair in compared.pairs],
         "shown": {
+            "case": labels.to_one_line(labels.whole_case(compared.case)),
             "verdict": format_verdict(finding),
             "pairs": format_pairs(finding),
             "counts": format_counts(finding),

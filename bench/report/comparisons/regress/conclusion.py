@@ -21,7 +21,7 @@ from bench.report.comparisons.changes import (
     format_takes,
     without_sign,
 )
-from bench.report.comparisons.regress.cases import MEMORY, format_peaks, format_setting
+from bench.report.comparisons.regress.cases import MEMORY, format_pairs, format_peaks, format_setting
 from bench.report.conditions import format_conditions, format_variables
 
 NAMED = 3
@@ -89,6 +89,11 @@ def figures(result: ComparisonResult) -> list[dict[str, Any]]:
             name += f", {len(result.together)} cases together"
             counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
             more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
+        else:
+            [finding] = result.together
+            if finding.base and finding.head:
+                more.append(f"{format_duration(finding.base.seconds)} {ARROW} {format_duration(finding.head.seconds)}")
+            more.append(format_pairs(finding))
         big_figures.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
     known = [(finding.memory, finding.id) for finding in result.findings if finding.memory]
     if known:
