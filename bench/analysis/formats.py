@@ -37,7 +37,8 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     alike = [row in places for row in measured[keys].itertuples(index=False, name=None)]
     rows = measured[alike].assign(**{AXIS: measured[AXIS].where(measured[AXIS] != NOT_ASKED, OWN)})
     ratios = speedups(measured, {AXIS: NOT_ASKED})[[*axes_of(table), "machine", *RATIOS]]
-    merged = rows.reset_index().merge(ratios.rename(columns=RATIOS), on=[*axes_of(table), "machine"], how="left")
+    ratios.columns = pd.Index([RATIOS.get(str(name), name) for name in ratios.columns])
+    merged = rows.reset_index().merge(ratios, on=[*axes_of(table), "machine"], how="left")
     own = rows[rows[AXIS] == OWN].drop_duplicates(keys, keep="last").set_index(keys)["forward_images_per_second"]
     base = [own.get(key) for key in merged[keys].itertuples(index=False, name=None)]
     merged["forward_over_own"] = merged["forward_images_per_second"] / pd.Series(base, merged.index, float)
