@@ -72,7 +72,7 @@ def bench(session: nox.Session) -> None:
 
 def check(session: nox.Session, *selection: str) -> None:
     """Run lint, types and the selected tests."""
-    install(session, *CONSTRAINTS, "--editable", ".[headless,transformers]", "--group", "tests")
+    install(session, *CONSTRAINTS, "--editable", ".[headless,transformers,export,fleet]", "--group", "tests")
     session.run("ruff", "check", *CHECKED)
     session.run("ruff", "format", "--check", *CHECKED)
     session.run("mypy")

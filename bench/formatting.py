@@ -157,8 +157,15 @@ def format_percent(share: float, digits: int = 3) -> str:
     return f"{format_number(share * 100, digits)} %"
 
 
-def format_half_width(share: float) -> str:
-    """Format half the width of an interval, wherever one is shown: ``± 4.1 %``, ``± 0.3 %``."""
+def format_half_width(share: float, decimals: int | None = None) -> str:
+    """Format half the width of an interval, wherever one is shown: ``± 4.1 %``, ``± 0.3 %``.
+
+    Args:
+        share: half the width.
+        decimals: of the column that it stands in; two significant digits, or one below 1 %, by default.
+    """
+    if decimals is not None:
+        return f"± {format_fixed_percent(share, decimals)}"
     return f"± {format_percent(share, 2 if share >= 0.01 else 1)}"
 
 

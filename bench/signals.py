@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-STOPPING = (signal.SIGTERM, signal.SIGHUP)
-"""Signals by which job schedulers, containers and closed terminals end a process."""
+from bench import early_signals
+
+STOPPING = early_signals.SIGNALS
 
 STOPPED = "stopped by "
 """Begin of the message of a keyboard interrupt by a signal."""
@@ -32,7 +33,9 @@ def interrupt_on_signals() -> Callable[[], None]:
         signal.signal(number, signal.SIG_IGN)  # a second one would cut off what is being written
         raise KeyboardInterrupt(f"{STOPPED}{signal.Signals(number).name}")
 
-    changed = [number for number in STOPPING if signal.getsignal(number) is signal.SIG_DFL]
+    if signal.getsignal(signal.SIGINT) is early_signals.end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    changed = [number for number in STOPPING if signal.getsignal(number) in (signal.SIG_DFL, early_signals.end)]
     for number in changed:
         signal.signal(number, stop)
 

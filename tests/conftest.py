@@ -28,6 +28,19 @@ def usual_signal_handlers():
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def same_environment():
+    """A test leaves the environment variables and the working folder as they were: libraries change them when used."""
+    before, folder = dict(os.environ), os.getcwd()
+    yield
+    os.chdir(folder)
+    for name in {*before, *os.environ} - {"PYTEST_CURRENT_TEST"}:
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
+
+
 @pytest.fixture
 def launcher(tmp_path, monkeypatch):
     """Starts fake workers."""

@@ -33,6 +33,15 @@ ALLOWED = {
     "worker/workloads/reference/workload.py": (1, "most CPUs have no float16"),
     "worker/workloads/ultralytics/expected_settings.py": (3, "where Ultralytics turns AMP off"),
     "worker/workloads/ultralytics/first_losses.py": (1, "the CPU is what every device is compared with"),
+    "worker/workloads/ultralytics/formats/base.py": (1, "most runtimes run on a CPU alone"),
+    "worker/workloads/ultralytics/formats/coreml.py": (1, "Ultralytics names no device of CoreML"),
+    "worker/workloads/ultralytics/formats/engine.py": (2, "TensorRT runs on CUDA, and is a key of its version"),
+    "worker/workloads/ultralytics/formats/litert.py": (1, "what LiteRT runs on, as Ultralytics has it"),
+    "worker/workloads/ultralytics/formats/ncnn.py": (1, "what NCNN runs on, as its options say"),
+    "worker/workloads/ultralytics/formats/onnx.py": (9, "what a provider of ONNX Runtime computes on"),
+    "worker/workloads/ultralytics/formats/openvino.py": (1, "what OpenVINO's device is called in a case"),
+    "worker/workloads/ultralytics/formats/torchscript.py": (4, "where torch runs, and Ultralytics exports in float16"),
+    "worker/workloads/ultralytics/formats/weights.py": (1, "weights are made on the CPU, whatever the case has"),
     "worker/workloads/ultralytics/models.py": (1, "torch.load looks at a checkpoint in the machine's memory"),
 }
 """Files with names of kinds in them: how many, and why each."""

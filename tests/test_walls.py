@@ -21,6 +21,13 @@ METERS = {"psutil", "pynvml", "zeus_apple_silicon"}
 LIBRARIES = {"torch", "torchvision", "ultralytics", "transformers", "numpy", "cv2", "PIL", *METERS}
 """What else a worker may import: what is measured, and what that brings along."""
 
+RUNTIMES = {
+    "worker/workloads/ultralytics/formats/ncnn.py": {"ncnn"},
+    "worker/workloads/ultralytics/formats/onnx.py": {"onnx", "onnxruntime"},
+    "worker/workloads/ultralytics/formats/openvino.py": {"openvino"},
+}
+"""Runtimes of exported models: each is imported by its own file, within functions."""
+
 MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
 """Ultralytics brings it, and a font of its own spares a look for one on the network."""
 
@@ -55,6 +62,7 @@ WRITES_ELSEWHERE = {
     "report/page.py": "pages and plots below reports/",
     "report/comparisons/rendering.py": "pages and plots below reports/",
     "runner/launchers/local.py": "scratch folders of workers",
+    "selfcheck/tune.py": "made data sets among the temporary files",
     "selfcheck/trials.py": "the folder of trials that --keep names",
     "selfcheck/planted_environment.py": "patched copies of environments",
 }
@@ -85,13 +93,13 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("extensions", "signals", "formatting", "errors", "text", ""),
+    ("extensions", "signals", "early_signals", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
-OPEN_TO_ALL = ("bench.worker.protocol", "bench.worker.text", "bench.worker.workloads.base")
+OPEN_TO_ALL = tuple(f"bench.worker.{name}" for name in ("message_json", "protocol", "text", "workloads.base"))
 """Modules of the worker that the rest may import: they need the standard library alone."""
 
 ULTRALYTICS = "worker/workloads/ultralytics/"
@@ -209,7 +217,7 @@ def test_process_starts_and_prints_are_found_wherever_they_hide() -> None:
 def test_the_worker_runs_where_nothing_of_this_project_is(path: Path) -> None:
     outside = {name for name in imports_of(path) if not within(name, "bench.worker")}
     allowed = LIBRARIES | set(sys.stdlib_module_names) | ({"matplotlib"} if name_of(path) == MATPLOTLIB else set())
-    assert {name.split(".")[0] for name in outside} <= allowed
+    assert {name.split(".")[0] for name in outside} <= allowed | RUNTIMES.get(name_of(path), set())
 
 
 @pytest.mark.parametrize("path", WORKER, ids=name_of)

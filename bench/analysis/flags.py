@@ -52,7 +52,7 @@ LEGEND = {
     ),
     LEFT_OUT: (
         "Ultralytics leaves out images that it cannot read and those whose labels are wrong: the figure is of the rest "
-        "of the data set. Correct them, or remove them; the data set's line below says what is wrong with the first."
+        "of the dataset. Correct them, or remove them; the dataset's line below says what is wrong with the first."
     ),
     FORCED: (
         "yolopace forced a setting that Ultralytics does not offer on this device: no figure of what Ultralytics does."

@@ -21,6 +21,7 @@ PRECISIONS = {
     "half": "half",
     "forced-bf16": "forcedbf16",
     "forced-fp16": "forcedfp16",
+    "int8": "int8",
 }
 """Values of ``amp``, with their names in a case's id."""
 
@@ -94,6 +95,8 @@ class Axis(msgspec.Struct, frozen=True):
         needs: values of other axes without which a case does not have it.
         step_seconds: value to the least mean seconds of a step, for the estimate of a case's duration.
         option: whether it has a separate option, as well as ``--axis``.
+        absent: value that no case carries: a case without the axis has it; None where every value is carried.
+        prepare_seconds: value to the seconds that go before the first case of its kind, for estimates.
     """
 
     name: str
@@ -118,6 +121,8 @@ class Axis(msgspec.Struct, frozen=True):
     needs: Mapping[str, Any] = {}
     step_seconds: Callable[[Any], float] = lambda value: 0.0
     option: bool = True
+    absent: Any = None
+    prepare_seconds: Callable[[Any], float] = lambda value: 0.0
 
     def check_mode(self, mode: str) -> None:
         """Raise :class:`~bench.errors.UsageError` for a mode that does not take the axis."""
@@ -178,7 +183,9 @@ def find_axis(name: str) -> Axis:
 def value_text(name: str, value: Any) -> str:
     """A value below a heading that names the axis; of an unknown axis too."""
     axis = _registry.get(name)
-    return "default" if value == NOT_ASKED else str(value) if axis is None else axis.text(value)
+    if value == NOT_ASKED:
+        return "default" if axis is None or axis.absent is None else axis.text(axis.absent)
+    return str(value) if axis is None else axis.text(value)
 
 
 def value_label(name: str, value: Any) -> str:
@@ -259,7 +266,7 @@ for fixed_axis in (
         "amp",
         "AMP",
         parse_amp,
-        "off,on,bf16; forced-bf16,forced-fp16 where Ultralytics offers none; half of reference models",
+        "off,on,bf16; int8 of exports; forced-bf16,forced-fp16 where Ultralytics has none; half of reference models",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
         order=order_of(list(PRECISIONS)),

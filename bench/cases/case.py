@@ -61,8 +61,10 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Case:
-        """The case of some values by axis; a further axis may be missing."""
-        further = sorted((name, value) for name, value in values.items() if name not in FIXED)
+        """The case of some values by axis; a further axis may be missing, and one with its absent value is left out."""
+        absent = {name: axis.absent for name, axis in further_axes().items() if axis.absent is not None}
+        given = [(name, value) for name, value in values.items() if name not in FIXED]
+        further = sorted((name, value) for name, value in given if absent.get(name) != value)
         return cls(**{name: values[name] for name in FIXED}, further=tuple(further))
 
     @property

@@ -173,6 +173,7 @@ def expand_grid(
                 with_val=with_val and case.mode == "train" and workload.validates,
                 compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
                 energy=energy,
+                seeded=case.mode == "predict" and "format" in values and not case.model.endswith(".pt"),
             )
         planned.append(PlannedRun(case, lengthen(recipes[key], case)))
     return planned
@@ -267,7 +268,7 @@ def check_workloads(
         if refused := next(filter(None, map(workload.refuses_axis, further)), ""):
             raise UsageError(refused)
         if data and not workload.takes_data:
-            raise UsageError(f"data {data!r}: the workload {name} runs on a data set of its own: leave out --data.")
+            raise UsageError(f"data {data!r}: the workload {name} runs on a dataset of its own: leave out --data.")
     if with_val and not any(workload.validates for workload in families.values()):
         raise UsageError(f"with-val: the workload {next(iter(families))} times no validation: leave it out.")
     return [mode for mode in modes if any(mode in workload.modes for workload in families.values())]

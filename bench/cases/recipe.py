@@ -35,6 +35,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
+        seeded: whether a model without weights gets the seeded ones that find objects, as an export has them.
         version: of the way of measuring itself.
     """
 
@@ -49,6 +50,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     with_val: bool = False
     compare_losses: bool = False
     energy: bool = False
+    seeded: bool = False
     version: int = VERSION
     most_seconds: int = 0
 
@@ -70,7 +72,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
                 "energy": self.energy,
                 "version": self.version,
             },
-            {"most_seconds": (self.most_seconds, 0)},
+            {"seeded": (self.seeded, False), "most_seconds": (self.most_seconds, 0)},
         )
 
 
@@ -82,7 +84,9 @@ def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> 
         without: arguments that the further axes of the case set.
         model: of the case, which decides the workload; empty for the first workload.
     """
-    return {override.key: override.value for override in overrides_of(mode, model) if override.key not in without}
+    replaced = family_of(model).replaced
+    gone = {*without, *(replaced[name] for name in without if name in replaced)}
+    return {override.key: override.value for override in overrides_of(mode, model) if override.key not in gone}
 
 
 def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
@@ -93,6 +97,6 @@ def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
 def check_threads(threads: int, values: Collection[str] = ()) -> None:
     """Raise :class:`UsageError` for an impossible number of CPU threads; ``values`` names the axes asked for."""
     if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for the workload's own choice.")
     if threads and "threads" in values:
         raise UsageError(f"threads is named twice: leave out --threads {threads}, or the axis 'threads'.")

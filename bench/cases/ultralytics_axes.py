@@ -28,6 +28,14 @@ OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSP
 COMPILE_SECONDS = 3600.0
 """Seconds by which set-up and warm-up may take longer where a model is compiled: minutes on a GPU, many on a CPU."""
 
+FORMATS = ("pt", "torchscript", "onnx", "openvino", "ncnn", "litert", "coreml", "engine")
+"""Formats in which a model predicts; ``pt`` is Ultralytics' own model, which is not exported."""
+
+EXPORT_SECONDS = {"torchscript": 4.0, "onnx": 8.0, "openvino": 6.0, "ncnn": 10.0, "litert": 50.0, "engine": 120.0}
+"""First guess of the seconds of an export of a small model; :data:`OTHER_EXPORT_SECONDS` for the others."""
+
+OTHER_EXPORT_SECONDS = 20.0
+
 CACHE_SECONDS = 3600.0
 """Seconds by which set-up may take longer where all images of a dataset are decoded."""
 
@@ -178,13 +186,24 @@ for axis in (
         "threads",
         "Threads",
         whole_number("threads", 1, 1024),
-        "CPU threads of torch, such as 1,2,4",
+        "CPU threads of torch, or of the runtime of an export, such as 1,2,4",
         order=int,
         numeric=True,
         modes=BOTH,
         job=lambda value: {"threads": value},
         setting="threads",
         option=False,
+    ),
+    Axis(
+        "format",
+        "Format",
+        choice("format", dict.fromkeys(FORMATS)),
+        f"{','.join(FORMATS[:4])}: format that a model is exported to for prediction",
+        order=order_of(FORMATS),
+        modes=("predict",),
+        setting="format",
+        absent="pt",
+        prepare_seconds=lambda value: EXPORT_SECONDS.get(value, OTHER_EXPORT_SECONDS),
     ),
 ):
     register(axis)

@@ -216,7 +216,13 @@ def to_record(
 def title(case: Case) -> str:
     """``yolov8n on cpu, AMP off, 160 px``, and the further axes."""
     further = [value_label(*axis_value) for axis_value in case.further]
-    return ", ".join([f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px", *further])
+    size = f"{case.imgsz} {_units(case)['size_unit']}"
+    return ", ".join([f"{case.model_label} on {case.device}, AMP {case.amp}, {size}", *further])
+
+
+def _units(case: Case) -> dict[str, Any]:
+    """Return what batches and sizes of a case count."""
+    return family_of(case.model).units(own_name(case.model), case.imgsz)
 
 
 def describe_probe(probe: Probe) -> str:
@@ -253,8 +259,9 @@ def describe(ceiling: Ceiling, sizes: Sequence[int]) -> list[str]:
     ]
     if ceiling.memory_fit:
         memory = ceiling.memory_fit
+        unit = _units(ceiling.case)["unit"]
         base, slope, residual = map(format_rough_bytes, (memory.base, memory.slope, memory.residual))
-        lines.append(f"  memory of training itself: {base} and {slope} per image, within {residual}")
+        lines.append(f"  memory of training itself: {base} and {slope} per {unit}, within {residual}")
     if (model := memory_model(ceiling)) is not None:
         others = [size for size in sizes if size != ceiling.limit_bytes]
         fits = [f"{model.largest(size, ceiling.granularity)} in {format_rough_bytes(size)}" for size in others]

@@ -65,6 +65,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ratio: the rule that decides it, where that is a ratio; other claims have a judge in :mod:`~.verdicts`.
         workload: family whose figures decide it; ``*`` stands for any.
         forced: whether figures of forced settings count too.
+        source: the guide that makes it, by its subject.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratio: RatioRule | None = None
     workload: str = "ultralytics"
     forced: bool = False
+    source: str = ""
 
 
 class ClaimResult(msgspec.Struct, frozen=True):

@@ -318,7 +318,7 @@ def ddp_launch(evidence: Evidence) -> Answer:
     return combine(answers)
 
 
-ANOTHER_BATCH = re.compile(r"batch \d+ was asked, batch (\d+) would run")
+ANOTHER_BATCH = re.compile(r"batch \d+ (?:requested|was asked), batch (\d+) would run")
 
 
 def ddp_divide(evidence: Evidence) -> Answer:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NoReturn, Optional
 
 import typer
+from typer.core import TyperGroup
 
 from bench import __version__, extensions, signals
 from bench.cli import dependencies
@@ -25,11 +27,13 @@ ABOUT = "Throughput of real Ultralytics YOLO training and prediction on this mac
 GROUPS = {
     "Measure": {
         "run": "Measure this machine and make the report; the same as pytest bench/ --benchmark-only.",
+        "tune": "The fastest settings for your model, data and machine, proven against the present ones.",
         "ceiling": "Search for the largest batch that trains.",
         "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
         "sweep": "Throughput over releases, each compared live with the first of them.",
         "bisect": "With which release did it become slower? A binary search by live comparisons.",
         "node": "Train one case over several machines.",
+        "fleet": "Measure on several machines at once, over ssh.",
     },
     "Look": {
         "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
@@ -56,7 +60,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
     Only their modules are imported, so that ``--help`` is quick, and after all extensions, whose axes have options.
     """
-    app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        cls=_Commands, help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
     app.callback(invoke_without_command=True)(options)
     for group, commands in GROUPS.items():
         for name, about in commands.items():
@@ -68,6 +74,28 @@ def build(arguments: Sequence[str]) -> typer.Typer:
             else:
                 app.command(name, help=about, rich_help_panel=group)(_listed)
     return app
+
+
+class _Commands(TyperGroup):
+    """All commands. Interrupts are kept from typer, which would end with a status of its own and no sentence."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the arguments."""
+        with _aborting():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with _aborting():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _aborting() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise typer.Abort() from interrupt
 
 
 def _listed() -> None:
@@ -90,12 +118,12 @@ def options(
 def main() -> None:
     """Run a command; every error is one sentence and an exit code."""
     output_streams.prepare()
-    signals.interrupt_on_signals()
     try:
         try:
             _guarded(sys.argv[1:])
         finally:  # whatever happened: what fails at the interpreter's own end would have exit status 120
             sys.stdout.flush()
+            eval("None")  # forgets a Ctrl-C in the middle of a library's exec, which would replace the exit status
     except output_streams.OutputFailed as failure:
         say(f"yolopace: {failure.sentence}")
         raise
@@ -144,6 +172,7 @@ def _describe_argument_error(error: Any) -> str:
 
 def _guarded(arguments: Sequence[str]) -> None:
     try:
+        signals.interrupt_on_signals()
         run(arguments)
     except BenchError as error:
         say(f"yolopace: {error}")

@@ -114,7 +114,7 @@ def keep(run: CalibrationRun) -> None:
     """
     if not run.calibrations:
         raise nothing(run.records)
-    place, here = calibration_folder(), machine().fingerprint
+    place, here = calibration_folder(), machine()
     if complaint := store.read_calibrations(place, here)[1]:
         say(complaint)
     if problem := store.keep_calibrations(place, here, run.calibrations, run.pairs):

@@ -55,7 +55,7 @@ def ceiling(
     verify: Annotated[
         bool, typer.Option("--verify", help="Search within each of these sizes too, as far as the device has them.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: the workload's own choice.")] = 0,
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:

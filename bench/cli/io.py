@@ -110,7 +110,7 @@ def with_calibrations(records: list[Record]) -> list[Record]:
 
     here = machine()
     try:
-        known, complaint = store.read_calibrations(calibration_folder(), here.fingerprint)
+        known, complaint = store.read_calibrations(calibration_folder(), here)
     except UsageError:  # the cache has no known place, so there is no calibration either
         return records
     if complaint:

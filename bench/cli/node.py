@@ -30,7 +30,7 @@ def node(
     *,
     axes: dict[str, list[Any]],
     profile: Annotated[str, typer.Option(help="Profile whose window and warm-up are used.")] = "quick",
-    threads: Annotated[int, typer.Option(help="CPU threads per rank; 0: Ultralytics' own choice.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads per rank; 0: the workload's own choice.")] = 0,
     phase_timeout: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
     results: Annotated[Path, typer.Option(help="Where node 0 writes the record.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",

@@ -15,6 +15,7 @@ from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
+from bench.records.tune import Tuning
 
 RESULTS = Path("results")
 """Folder of this machine's runs, which is read where no other is named; committed examples lie deeper."""
@@ -26,13 +27,14 @@ class Recorded(msgspec.Struct, kw_only=True):
     """Recorded results.
 
     Attributes:
-        records, ceilings, comparisons: results of each kind, oldest first.
+        records, ceilings, comparisons, tunings: results of each kind, oldest first.
         complaints: one sentence for each file that cannot be read.
     """
 
     records: list[Record]
     ceilings: list[Ceiling]
     comparisons: list[Comparison]
+    tunings: list[Tuning] = []
     complaints: list[str] = []
 
     @property
@@ -51,6 +53,7 @@ class Recorded(msgspec.Struct, kw_only=True):
             records=[record for record in self.records if record.machine.is_same(machine)],
             ceilings=[ceiling for ceiling in self.ceilings if ceiling.machine.is_same(machine)],
             comparisons=[comparison for comparison in self.comparisons if comparison.machine.is_same(machine)],
+            tunings=[tuning for tuning in self.tunings if tuning.machine.is_same(machine)],
             complaints=self.complaints,
         )
 
@@ -65,6 +68,7 @@ class Recorded(msgspec.Struct, kw_only=True):
             records=with_ids(self.records, ids),
             ceilings=with_ids(self.ceilings, ids),
             comparisons=with_ids(self.comparisons, ids),
+            tunings=with_ids(self.tunings, ids),
             complaints=self.complaints,
         )
 
@@ -81,6 +85,7 @@ class Recorded(msgspec.Struct, kw_only=True):
                 for comparison in self.comparisons
                 if comparison.has_findings and any(wanted(compared.case) for compared in comparison.cases)
             ],
+            tunings=[tuning for tuning in self.tunings if wanted(tuning.present, True)],
             complaints=self.complaints,
         )
 
@@ -114,11 +119,12 @@ def _read(sources: list[Path], comparisons: bool, here: Sequence[Machine] = ()) 
         records, complaints = store.read(sources)
         ceilings, about_ceilings = store.read_ceilings(sources)
         compared, about_comparisons = store.read_comparisons(sources) if comparisons else ([], [])
+        tunings, about_tunings = store.read_tunings(sources) if comparisons else ([], [])
         gc.freeze()  # this process ends soon: the garbage collector need not look at the records
-    complaints = [*complaints, *about_ceilings, *about_comparisons]
+    complaints = [*complaints, *about_ceilings, *about_comparisons, *about_tunings]
     for complaint in complaints:
         say(complaint)
-    results = Recorded(records=records, ceilings=ceilings, comparisons=compared, complaints=complaints)
+    results = Recorded(records=records, ceilings=ceilings, comparisons=compared, tunings=tunings, complaints=complaints)
     return results.with_ids(here)
 
 

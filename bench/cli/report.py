@@ -19,7 +19,7 @@ from bench.cli.io import (
     say,
     whole_epochs,
 )
-from bench.cli.recorded import read_results
+from bench.cli.recorded import RESULTS, read_results
 from bench.errors import NothingMeasured
 from bench.text import clean
 
@@ -42,6 +42,7 @@ def report(
     """Make the report of the given runs: cases, ceilings and live comparisons."""
     from bench.analysis.speedup import named, parse_baseline
     from bench.claims.accuracy import read_accuracy
+    from bench.report.links import run_folders
     from bench.report.page import Inputs, gather, parse_formats, save
     from bench.report.plots import rendering
 
@@ -55,11 +56,13 @@ def report(
         records=records,
         ceilings=ceilings,
         comparisons=comparisons,
+        tunings=recorded.tunings,
         epoch_images=images,
         epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,
         accuracy=figures,
         complaints=recorded.complaints,
+        run_links=run_folders((item.run for item in recorded.all), results or [RESULTS], output),
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
     with rendering.in_parallel() if pictures else contextlib.nullcontext():

@@ -56,7 +56,7 @@ class _Began:
         self.began = True
 
 
-def _listed(option: RunOption) -> inspect.Parameter:
+def listed_option(option: RunOption) -> inspect.Parameter:
     """Return an option as the help lists it."""
     first = option.help.partition(" ")[0]
     about = f"{option.help[0].upper() if first.isalpha() else option.help[0]}{option.help[1:]}."
@@ -69,7 +69,7 @@ def _listed(option: RunOption) -> inspect.Parameter:
 
 def _with_listed_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give the command the options of a run, for its help; pytest reads the arguments, its own among them."""
-    options = [_listed(option) for option in run_options() if option.group]
+    options = [listed_option(option) for option in run_options() if option.group]
     return replace_parameter(command, "options", options, command)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.selfcheck.check import Check
 
 
+FLEET_CASES = 50
+"""Canned records of each simulated machine."""
+
+
 def selfcheck(
     cases: Annotated[int, typer.Option(min=1, help="Training cases started for the fixed cost.")] = 9,
     pairs: Annotated[
@@ -36,9 +40,22 @@ def selfcheck(
         str, typer.Option(metavar="NAMES", help="With --truth: some workloads, such as torch:resnet18; default: all.")
     ] = "",
     processes: Annotated[int, typer.Option(min=2, help="With --truth: processes of each side.")] = 6,
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="Check the coordinator of a fleet instead, by simulated machines.")
+    ] = False,
+    machines: Annotated[int, typer.Option(min=1, help="Simulated machines, with --fleet.")] = 200,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Check the search for the fastest settings instead: about 20 minutes, 10 by one seed."
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="Searches with --tune; 0: the simulation alone, seconds.")] = 5,
     keep: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
+        typer.Option(
+            metavar="FOLDER", help="With --regress or --truth: keep what is measured there, and go on with it."
+        ),
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
@@ -49,12 +66,22 @@ def selfcheck(
     from bench.selfcheck.effects import chosen
 
     check_usable()
+    if fleet:
+        from bench.selfcheck.fleet import checks as checks_of_fleet
+
+        show(checks_of_fleet(machines, FLEET_CASES))
+        return
     if truth:
         cases_of_truth = truths.chosen(workloads)
         interpreter = inspect(python, [case.model for case in cases_of_truth.values()])
-        show(truths.checks(interpreter, cases_of_truth, processes, say))
+        show(truths.checks(interpreter, cases_of_truth, processes, say, keep))
         return
     interpreter = inspect(python)
+    if tune:
+        from bench.selfcheck import tune as tunes
+
+        show(tunes.checks(interpreter, seeds, say))
+        return
     if regress:
         show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))
     else:

@@ -21,6 +21,9 @@ NARROWEST = 20
 COLOURS = {
     "FASTER": "32",
     "SAME": "32",
+    "SET": "32",
+    "KEEP": "32",
+    "NOT PROVEN": "33",
     "SLOWER": "31",
     "CANNOT RUN": "31",
     "MORE MEMORY": "31",

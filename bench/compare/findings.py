@@ -5,18 +5,17 @@ They derive from the record alone (:mod:`bench.records.comparison`); the code th
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from bench.analysis.noise import LOOKS
-from bench.analysis.table import MEMORY_ORDER
 from bench.cases import Case
 from bench.compare.estimator import pair_ratios
+from bench.compare.memory import Peak, judge_memory, memory_ratios
+from bench.compare.settings import Difference, setting_differences
 from bench.compare.verdict import (
     FRESH_CONFIDENCE,
     Decision,
@@ -36,10 +35,6 @@ from bench.compare.verdict import (
 from bench.errors import ExitCode
 from bench.records.comparison import SIDES, CaseComparison, Comparison, Measurement, Pair
 from bench.records.outcome import Status
-
-NO_SETTING = ("warnings", "autobatch", "spawns_ddp")
-"""Keys of the effective settings that are no settings: warnings of Ultralytics, whose wording differs by version, and
-what Ultralytics would do for other requests."""
 
 DATA = "data"
 """Phase of a training step until its batch is there; measured by the stopwatch, not by a mark of the workload."""
@@ -86,21 +81,6 @@ EXITS = {
 """Exit codes by conclusion; all other conclusions exit with success."""
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """An effective setting that differs between the sides.
-
-    Attributes:
-        key: as the worker read it back; of a setting that has parts, one part (``variables.OMP_NUM_THREADS``).
-        base, head: the values; None where a side does not know it.
-        cases: ids of the cases in which it differed in just this way.
-    """
-
-    key: str
-    base: Any
-    head: Any
-    cases: tuple[str, ...]
-
-
 class Speed(msgspec.Struct, frozen=True):
     """One side of a case: seconds of the mean step, and images per second; geometric means over pairs."""
 
@@ -126,24 +106,6 @@ class Part(msgspec.Struct, frozen=True):
     def change(self) -> float:
         """Seconds by which it grew."""
         return self.head - self.base
-
-
-class Peak(msgspec.Struct, frozen=True):
-    """Peak memory of a case on both sides.
-
-    Attributes:
-        figure, method: name of the figure in a record, and how it was measured.
-        base, head: bytes, geometric means over pairs.
-        estimate: of the ratio head / base.
-        verdict: at the margin of memory; ``slower`` stands for more.
-    """
-
-    figure: str
-    method: str
-    base: float
-    head: float
-    estimate: Estimate
-    verdict: Verdict
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -345,7 +307,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
     margin = comparison.margin
     logs = {compared.case.id: pair_ratios(compared, margin).interim for compared in cases if compared.pairs}
     real = significant_cases(logs, margin)
-    grown = holm({compared.case.id: p_value(_memory(compared.pairs)[1]) for compared in cases if compared.pairs})
+    grown = holm({compared.case.id: p_value(memory_ratios(compared.pairs)[1]) for compared in cases if compared.pairs})
     findings = tuple(
         _finding(compared, comparison, compared.case.id in real, compared.case.id in grown) for compared in cases
     )
@@ -354,8 +316,8 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
         findings=findings,
         overall=_overall(_together(findings), margin),
         order_effect=order_effect([compared.pairs for compared in cases]),
-        settings=_gathered(cases, shared=True),
-        one_sided_settings=_gathered(cases, shared=False),
+        settings=setting_differences(cases, shared=True),
+        one_sided_settings=setting_differences(cases, shared=False),
     )
 
 
@@ -382,7 +344,7 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
         base=base,
         head=head,
         parts=_parts(compared.case, counted, base, head),
-        memory=_peak(compared.pairs, comparison.memory_margin, grown),
+        memory=judge_memory(compared.pairs, comparison.memory_margin, grown),
     )
 
 
@@ -449,83 +411,3 @@ def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, st
         if mean is not None:
             phases[name] = mean, phase.method
     return phases
-
-
-def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
-    """Return the name of the figure used for peak memory, and its ``ln(head / base)`` for each pair.
-
-    Logarithms are rounded, so that equal allocations have no spread. Both values are empty without a figure that both
-    sides have in all pairs.
-    """
-    for name in MEMORY_ORDER:
-        bytes_ = [[_bytes(getattr(pair, side), name) for pair in pairs] for side in SIDES]
-        if pairs and all(size for side in bytes_ for size in side):
-            return name, [round(math.log(head / base), 9) for base, head in zip(*bytes_, strict=True)]
-    return "", []
-
-
-def _bytes(measured: Measurement, name: str) -> int:
-    figure = measured.memory.get(name)
-    return (figure.bytes or 0) if figure else 0
-
-
-def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
-    """Judge peak memory over all pairs.
-
-    Args:
-        pairs: all pairs of the case, none of which was chosen by its memory.
-        margin: a share.
-        real: whether a difference is significant over all cases; else an alarm becomes inconclusive.
-    """
-    name, logs = _memory(pairs)
-    if not logs:
-        return None
-    look = interim_look(logs)
-    verdict = look.verdict(margin)
-    hows = dict.fromkeys(getattr(pair, side).memory[name].method for pair in pairs for side in SIDES)
-    base, head = (statistics.geometric_mean(_bytes(getattr(pair, side), name) for pair in pairs) for side in SIDES)
-    return Peak(
-        figure=name,
-        method="; ".join(hows),
-        base=base,
-        head=head,
-        estimate=look,
-        verdict=Verdict.INCONCLUSIVE if verdict.alarm and not real else verdict,
-    )
-
-
-def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference, ...]:
-    """Collect the settings that differ, equal differences of several cases in one.
-
-    Args:
-        cases: compared cases.
-        shared: True for settings that both sides report, False for those of only one side.
-    """
-    differences: dict[tuple[str, bytes], Difference] = {}
-    for compared in cases:
-        if compared.base is None or compared.head is None:
-            continue
-        for key, base, head, both in differing(compared.base.effective, compared.head.effective):
-            if both is shared:
-                alike = key, msgspec.json.encode([base, head])
-                known = differences.get(alike, Difference(key, base, head, ()))
-                differences[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
-    return tuple(differences.values())
-
-
-def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Yield the settings that differ: key, both values, and whether both sides report the setting at all.
-
-    Parts of a setting, such as the variables of the environment, are yielded separately where they differ. A part that
-    only one side has was not set on the other, and that is a difference.
-    """
-    for key in dict.fromkeys([*base, *head]):
-        value, other = base.get(key), head.get(key)
-        if key in NO_SETTING or value == other:
-            continue
-        if isinstance(value, dict) and isinstance(other, dict):
-            for part in dict.fromkeys([*value, *other]):
-                if value.get(part) != other.get(part):
-                    yield f"{key}.{part}", value.get(part), other.get(part), True
-        else:
-            yield key, value, other, value is not None and other is not None

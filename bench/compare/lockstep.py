@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
 from bench.runner.measure import values_of
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.message_json import ProtocolError
 from bench.worker.protocol import (
     ALONE,
     FREE,
@@ -26,7 +27,6 @@ from bench.worker.protocol import (
     JobEnded,
     Measured,
     PhaseBegan,
-    ProtocolError,
     SettingsRead,
     TurnEnded,
 )
@@ -185,6 +185,13 @@ def balanced_turns(sides: tuple[LockstepPeer, LockstepPeer], draw: random.Random
                 yield number
         if sides[0].ended and sides[1].ended:
             return
+
+
+def whole_windows(sides: tuple[LockstepPeer, LockstepPeer], order: tuple[int, int]) -> Iterator[int]:
+    """Yield the side whose turn it is: each in the given order, until its window has ended."""
+    for number in order:
+        while not sides[number].ended:
+            yield number
 
 
 def abba_order(draw: random.Random) -> Iterator[tuple[int, int]]:

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 import psutil
 
+from bench.cases.axes import FORCED
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.cpu_affinity import set_cpu_affinity
-from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns
+from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns, whole_windows
 from bench.machine.try_read import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
@@ -48,11 +49,37 @@ class PairInputs(msgspec.Struct, frozen=True):
         launchers: launchers of both environments.
         planned: the case.
         data: data sets from :func:`bench.runner.measure.find_data`.
+        head: the case of head, where the sides differ in settings; None where both run the same case.
     """
 
     launchers: tuple[Launcher, Launcher]
     planned: PlannedRun
     data: tuple[dict[str, Any], dict[str, Any]]
+    head: PlannedRun | None = None
+
+    def side(self, number: int) -> PlannedRun:
+        """Return the case of one side by its number: 0 is base, 1 is head."""
+        return self.head if number and self.head is not None else self.planned
+
+    @property
+    def alike(self) -> bool:
+        """Whether both sides run the same steps, so that turns may end within a step.
+
+        Sides with different batches, or with processes that load images, take turns of a whole window. Such processes
+        go on loading while their worker waits.
+        """
+        return self.head is None or _step_shape(self.head) == _step_shape(self.planned)
+
+
+def _step_shape(planned: PlannedRun) -> tuple[Any, ...]:
+    """Return what has to be equal on both sides for turns that end within a step."""
+    case = planned.case
+    loaders = [case.value(name) for name in LOADERS] if kind_of(case.device).on_host else []
+    return case.batch, planned.recipe.overrides.get("nbs"), *(case.value(name) for name in ("nbs", "compile")), loaders
+
+
+LOADERS = ("workers", f"{FORCED}_workers")
+"""Axes that start processes which load images."""
 
 
 class PairRun(msgspec.Struct, frozen=True):
@@ -95,20 +122,21 @@ class _LivePair:
         if not self.plan:
             peer = self.peers[first]
             check_memory(peer)
-            self.plan = StepPlan(
-                warmup_steps=peer.warmup_steps,
-                timed_accumulation_steps=peer.accumulation_steps,
-                window_steps=peer.window_steps,
-            )
+            if self._inputs.alike:  # else each side warms up by time, and has its own number of steps
+                self.plan = StepPlan(
+                    warmup_steps=peer.warmup_steps,
+                    timed_accumulation_steps=peer.accumulation_steps,
+                    window_steps=peer.window_steps,
+                )
             self._start(second)
         with tag_side(second, self._kills):
             self.peers[second].warm_up()
 
     def _start(self, number: int) -> None:
         scratch = self._stack.enter_context(scratch_folder())
-        job = case_job(self._inputs.planned, self._inputs.data[number], scratch)
-        block = self._kind.turn_steps or WHOLE_WINDOW
-        job = dataclasses.replace(job, block=block, within=not self._kind.asynchronous)
+        job = case_job(self._inputs.side(number), self._inputs.data[number], scratch)
+        block = turn_steps(self._inputs) or WHOLE_WINDOW
+        job = dataclasses.replace(job, block=block, within=ends_within_steps(self._inputs))
         if self.plan:
             window = Window(
                 warmup_seconds=0.0,
@@ -156,11 +184,14 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
     with contextlib.ExitStack() as stack:
         live = _LivePair(inputs, plan, stack)
         live.start_and_warm_up(first, second)
-        cpus = live.share_cpus(draw) if kind.on_host else []
+        # Settings may be about how many CPUs are used, so that sides with different ones keep them all.
+        cpus = live.share_cpus(draw) if kind.on_host and inputs.head is None else []
         background = BackgroundLoadMonitor()
         # Where a turn is a whole window, each side has one turn. The side that was started first takes it first:
         # each side in half of the pairs.
-        order = balanced_turns((live.peers[0], live.peers[1]), draw) if kind.turn_steps else (first, second)
+        slices = turn_steps(inputs)
+        sides = live.peers[0], live.peers[1]
+        order = balanced_turns(sides, draw) if slices else whole_windows(sides, (first, second))
         for number in order:
             live.take_turn(number)
         load = background.interference(live.cpu_seconds()) if kind.on_host else []
@@ -172,11 +203,21 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
         began,
         load,
         processors=cpus,
-        block_steps=kind.turn_steps or 0,
-        interleaved_within_steps=not kind.asynchronous,
+        block_steps=slices or 0,
+        interleaved_within_steps=ends_within_steps(inputs),
     )
     worth_retrying = bool(load) or any(peer.measured["worth_retrying"] for peer in (base, head))
     return PairRun(pair, (base.effective, head.effective), worth_retrying, live.plan)
+
+
+def turn_steps(inputs: PairInputs) -> int | None:
+    """Return the steps of a turn; None for a whole window."""
+    return kind_of(inputs.planned.case.device).turn_steps if inputs.alike else None
+
+
+def ends_within_steps(inputs: PairInputs) -> bool:
+    """Whether turns may end within a step."""
+    return inputs.alike and not kind_of(inputs.planned.case.device).asynchronous
 
 
 def run_sequential(inputs: PairInputs, head_first: bool) -> PairRun:
@@ -221,7 +262,7 @@ def _to_pair(
 def run_single(inputs: PairInputs, number: int) -> Any:
     """Measure one side alone, and return the result of :func:`bench.runner.measure.run_job`."""
     with scratch_folder() as scratch:
-        job = case_job(inputs.planned, inputs.data[number], scratch)
+        job = case_job(inputs.side(number), inputs.data[number], scratch)
         return run_job(inputs.launchers[number], job, PHASE_LIMIT)
 
 

@@ -29,7 +29,7 @@ from bench.analysis.recorded_limits import named
 from bench.analysis.table import by_case, measured_only, row
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, Recipe
-from bench.compare.findings import differing
+from bench.compare.settings import differing
 from bench.machine.description import Machine
 from bench.records.record import Data, Memory, Record
 

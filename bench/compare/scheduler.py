@@ -18,7 +18,7 @@ from bench.compare.lockstep import WorkerFailed
 from bench.compare.pairs import InsufficientMemory, PairInputs, PairRun
 from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.store import Store
+from bench.records.store import Store, Stored
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
 from bench.worker.workloads.base import family_of
@@ -57,6 +57,7 @@ class PairScheduler:
         on_pair: OnPair,
         *,
         budget: float | None = None,
+        saved: Stored | None = None,
     ) -> None:
         """Start nothing.
 
@@ -67,12 +68,14 @@ class PairScheduler:
             pending: called after every round for the cases to go on with.
             on_pair: called after every pair.
             budget: seconds for all pairs; the first pair of each case is measured in any case.
+            saved: record that holds the comparison and is saved in its place; None for the comparison itself.
         """
         self.comparison = comparison
         self.over_budget = 0
         self.unsaved = ""
         self._launchers = launchers
         self._store = Store.at(folder)
+        self._saved = comparison if saved is None else saved
         self._pending = pending
         self._on_pair = on_pair
         self._budget = budget
@@ -107,7 +110,7 @@ class PairScheduler:
 
     def rescue(self) -> str:
         """Save the comparison again; where its folder has no room, save it elsewhere: :meth:`Store.rescue`."""
-        self._store.save(self.comparison)
+        self._store.save(self._saved)
         return self._store.rescue()
 
     def _prepare_servers(self) -> None:
@@ -144,7 +147,7 @@ class PairScheduler:
         finally:
             self._costs[compared.case.id] = time.monotonic() - began
             self.comparison.seconds = round(self.comparison.seconds + self._costs[compared.case.id], 3)
-            self.unsaved = self._store.save(self.comparison)
+            self.unsaved = self._store.save(self._saved)
         self._on_pair(compared, error or self.unsaved)
 
     def _pair(self, compared: CaseComparison, fresh: bool) -> str:
@@ -216,23 +219,24 @@ class PairScheduler:
     def _inputs(self, compared: CaseComparison) -> PairInputs | None:
         """Return the inputs of a case's processes; None where a data set is missing for one of them."""
         name = compared.case.id
-        planned = PlannedRun(compared.case, compared.recipe)
+        planned, head = PlannedRun(compared.case, compared.recipe), compared.head_planned
         if name not in self._data:
             data = []
-            for side, launcher in zip(SIDES, self._launchers, strict=True):
+            for side, launcher, plan in zip(SIDES, self._launchers, (planned, head or planned), strict=True):
                 try:
-                    data.append(find_data(launcher, planned))
+                    data.append(find_data(launcher, plan))
                 except DatasetUnavailable as error:
                     setattr(compared, side, SideOutcome(outcome=error.outcome))
             if len(data) < len(SIDES):
                 return None
-            if any(data[0][key] != data[1][key] for key in ("fingerprint", "images")):
+            # A made set of another batch has another length, and the same images.
+            if any(data[0][key] != data[1][key] for key in ("fingerprint", *(() if head else ("images",)))):
                 compared.base = compared.head = SideOutcome(
-                    outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
+                    outcome=Outcome(Status.INVALID, "The datasets of both sides differ.")
                 )
                 return None
             self._data[name] = data[0], data[1]
-        return PairInputs(self._launchers, planned, self._data[name])
+        return PairInputs(self._launchers, planned, self._data[name], head)
 
 
 def head_starts_first(run: str, case: str, number: int) -> bool:

@@ -27,7 +27,7 @@ def begin(
     """Return a comparison that has no pairs yet; ``say`` gets a sentence on an unusable calibration."""
     share, origin = margin or 0.0, "as asked"
     if margin is None:
-        known, wrong = read_calibrations(calibration_folder(), machine().fingerprint)
+        known, wrong = read_calibrations(calibration_folder(), machine())
         if wrong:
             say(wrong)
         share, origin = default_margin([plan.case for plan in planned], known.lockstep)

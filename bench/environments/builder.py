@@ -75,7 +75,7 @@ def provide(specification: Specification, exclude_newer: str, say: Say, replica:
         UsageError: where it cannot be resolved, built or used.
     """
     if specification.python:
-        interpreter = inspect(specification.python)
+        interpreter = inspect(specification.python, models=())  # cases decide what it needs
         existing = installed(interpreter)
         return PreparedEnvironment(
             interpreter, existing.packages, existing.key, f"{PYTHON}{interpreter.environment.python}"

@@ -16,7 +16,8 @@ DOING = {
     PREPARING: "preparing the images",
     "setup": "starting",
     "warmup": "warming up",
-    "window": "measuring and checking",
+    "window": "measuring",
+    "checking": "checking",
     "rest": "validating",
 }
 """What the phases of a case are called in the live line."""

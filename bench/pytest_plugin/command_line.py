@@ -102,7 +102,7 @@ def run_options() -> list[RunOption]:
         option("--per-device", ADVANCED, "batches are per device; default: the global batch"),
         option("--memory-limit", ADVANCED, "with --mode ceiling: the memory that a process may use", "SIZE"),
         option("--multiple-of", ADVANCED, "with --mode ceiling: try only multiples of this batch", "N"),
-        option("--threads", ADVANCED, "CPU threads; default: Ultralytics' own choice", "N"),
+        option("--threads", ADVANCED, "CPU threads; default: the workload's own choice", "N"),
         option("--compare-losses", ADVANCED, "compare the first losses with the CPU's on cuda too"),
         option("--python", ADVANCED, "the interpreter to measure; default: this one", "PATH"),
         option("--phase-timeout", ADVANCED, "end a case whose warm-up or window takes longer; default 10m", "TIME"),

@@ -115,7 +115,7 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     named = {name for offers in interpreter.offers.values() for name in offers.get("datasets", ())}
     if data.removesuffix(".yaml") in named:
         return f"{data.removesuffix('.yaml')}.yaml"
-    raise UsageError(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")
+    raise UsageError(f"data {data!r}: there is no such file, and Ultralytics brings no dataset of that name.")
 
 
 def has_classes(folder: Path) -> bool:

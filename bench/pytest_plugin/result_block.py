@@ -92,7 +92,7 @@ def write(screen: Screen, result: Result) -> None:
     commands = next_commands(result, rows)
     room = max(MOST_LINES - 4 - len(lines) - bool(notes) - len(result.notes), 1)
     for number, (command, about) in enumerate(commands[:room]):
-        text = f"{command:<30} {about}" if screen.width == WIDTH else f"{command}: {about}"
+        text = f"{command:<29}  {about}" if screen.width == WIDTH else f"{command}: {about}"
         screen.entry("  Next" if not number else "", text)
     if result.report is not None:
         path = short_path(result.report)

@@ -26,15 +26,17 @@ class RunPage:
         folder: where it is written.
     """
 
-    def __init__(self, folder: Path, epoch_images: int, epochs: int = 0) -> None:
+    def __init__(self, folder: Path, epoch_images: int, epochs: int = 0, run: Path | None = None) -> None:
         """Write nothing yet.
 
         Args:
             folder: where it is written.
             epoch_images: images per epoch; 0 for COCO's.
             epochs: epochs of the user's own training; 0 if not named.
+            run: folder of the records, to which the page has a link.
         """
         self.folder = folder
+        self._run = run
         self._epoch_images = epoch_images
         self._epochs = epochs
         self._next = math.inf
@@ -85,14 +87,16 @@ class RunPage:
         """Write the report of records and ceilings, in all usual formats where none is named."""
         with signals.held_back():
             from bench.analysis.throughput import COCO_TRAIN_IMAGES
+            from bench.report.links import run_folders
             from bench.report.page import USUAL, Inputs, write
 
-        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        known, _ = store.read_calibrations(calibration_folder(), machine())
         inputs = Inputs(
             records=calibration.stamped(list(records), known.calibrations, machine()),
             ceilings=list(ceilings),
             epoch_images=self._epoch_images or COCO_TRAIN_IMAGES,
             epochs=self._epochs,
             live=live,
+            run_links=run_folders([self._run.name], [self._run], self.folder) if self._run else {},
         )
         return write(inputs, self.folder, formats or USUAL)

@@ -103,8 +103,8 @@ class BenchSession:
         )
         if request.target_ci is not None:
             self.target = TargetInterval(request.target_ci, self.run, self.cases, request.budget is not None)
-        self.note(store.read_calibrations(calibration_folder(), machine().fingerprint)[1])
-        self._page = RunPage(request.reports / self.store.run, request.epoch_images, request.epochs)
+        self.note(store.read_calibrations(calibration_folder(), machine())[1])
+        self._page = RunPage(request.reports / self.store.run, request.epoch_images, request.epochs, self.store.folder)
         self._page.start()
 
     @property

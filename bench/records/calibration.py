@@ -1,6 +1,7 @@
 """Calibrations of machines, stored outside of the results so that they outlive them.
 
-There is one JSON file per machine, ``<folder>/<fingerprint>.json``. The newest calibration of a device and a mode
+There is one JSON file per machine, ``<folder>/<ID>.json``; older versions and machines without an ID have their
+fingerprint there. The newest calibration of a device and a mode
 replaces older ones, unless it is rough and an older one is complete. Calibrating again replaces a lost file.
 """
 
@@ -109,7 +110,7 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
     """All calibrations of one machine; the content of its file.
 
     Attributes:
-        machine: fingerprint of the machine.
+        machine: ID of the machine, or its fingerprint.
         calibrations: one per device and mode.
         lockstep: noise of interleaved pairs, one per device and mode.
     """
@@ -147,7 +148,7 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def file_name(machine: str) -> str:
-    """Name of the file of a machine, by its fingerprint."""
+    """Name of the file of a machine, by its ID or its fingerprint."""
     return f"{machine}.json"
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
+from bench.cases.plan import PlannedRun
 from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome, Status
@@ -90,8 +91,15 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log_ratio_of_means(self) -> float:
-        """``ln(head / base)`` of the mean step of training, every step counted; above 0 head is slower."""
-        return math.log(self.head.steps.step_seconds / self.base.steps.step_seconds)
+        """``ln(head / base)`` of the mean step of training, every step counted; above 0 head is slower.
+
+        Where the batches differ, it is that of the seconds per image, and so of an epoch.
+        """
+        log_ratio = math.log(self.head.steps.step_seconds / self.base.steps.step_seconds)
+        base, head = self.base.steps, self.head.steps
+        if base.images == head.images:
+            return log_ratio
+        return log_ratio + math.log(base.window_images / len(base.window) / (head.window_images / len(head.window)))
 
     @property
     def log(self) -> float:
@@ -141,6 +149,7 @@ class CaseComparison(msgspec.Struct, kw_only=True):
         plan: step counts of all processes after the first one, so that all windows hold the same steps; None before
             the first process has set them.
         sequential_reason: why the processes were not interleaved; empty if they were.
+        head_case, head_recipe: of head, where the sides differ in settings; None where both run the same case.
         error: why the measurement ended before its plan; empty if it did not.
     """
 
@@ -152,9 +161,18 @@ class CaseComparison(msgspec.Struct, kw_only=True):
     plan: StepPlan | None = None
     sequential_reason: str = ""
     error: str = ""
+    head_case: Case | None = None
+    head_recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         check_measured(self.case)
+        if self.head_case is not None:
+            check_measured(self.head_case)
+
+    @property
+    def head_planned(self) -> PlannedRun | None:
+        """The case of head with its recipe, where the sides differ in settings."""
+        return PlannedRun(self.head_case, self.head_recipe or self.recipe) if self.head_case is not None else None
 
     @property
     def interim(self) -> list[Pair]:

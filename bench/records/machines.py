@@ -11,8 +11,9 @@ from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
+from bench.records.tune import Tuning
 
-Measurement = TypeVar("Measurement", Record, Ceiling, Comparison)
+Measurement = TypeVar("Measurement", Record, Ceiling, Comparison, Tuning)
 
 
 def ids_by_fingerprint(machines: Iterable[Machine]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 Raw = dict[str, Any]
 """A decoded JSON object."""
 
-RECORD, CEILING, COMPARISON, CALIBRATION = KINDS = ("record", "ceiling", "comparison", "calibration")
+RECORD, CEILING, COMPARISON, CALIBRATION, TUNE = KINDS = ("record", "ceiling", "comparison", "calibration", "tune")
 
 
 class Unreadable(BenchError):
@@ -189,6 +189,7 @@ STEPS: dict[str, tuple[Callable[[Raw], Raw], ...]] = {
     CEILING: (_ceiling_by_terms,),
     COMPARISON: (_comparison_by_terms,),
     CALIBRATION: (_calibration_by_terms,),
+    TUNE: (),
 }
 """By kind: the steps from schema 1 on, each to the next number. A step does not change the object that it gets."""
 

@@ -168,12 +168,13 @@ def _cases(rows: pd.DataFrame, width: int) -> list[str]:
     """Return the lines of the measured cases of a mode."""
     varying = varying_axes(rows)
     rates = rows[["images_per_second", "images_per_second_low", "images_per_second_high"]].itertuples(index=False)
+    decimals = labels.spread_decimals(rows["images_per_second_low"], rows["images_per_second_high"])
     epochs = _cells(rows, "seconds_per_epoch") if (rows["mode"] == "train").all() else [NONE] * len(rows)
     unit = rows["unit"].iloc[0] if rows["unit"].nunique() == 1 else "image"
     columns = [
         *axis_columns(rows, varying),
         Column(f"{unit}s/s", _cells(rows, "images_per_second")),
-        Column("Interval", [labels.spread(RATE, *rate) for rate in rates], droppable=1),
+        Column("Interval", [labels.spread(RATE, *rate, decimals) for rate in rates], droppable=1),
         Column("Epoch", epochs, droppable=2),
         Column("Memory", _memory(rows), droppable=3),
     ]

@@ -104,7 +104,7 @@ class PageView(msgspec.Struct, frozen=True):
         table: all rows, including older rows of a case, and ceilings.
         epoch: the epoch that times are projected to, as text.
         complaints: one sentence per file that is left out.
-        runs: names of the runs.
+        runs: names of the runs, each with a link to its folder; without one, the link is empty.
         reading: terms of the page with their explanations.
         version: of this suite.
         live: progress of a run that is not finished, as text; empty if it is finished.
@@ -115,7 +115,7 @@ class PageView(msgspec.Struct, frozen=True):
     table: pd.DataFrame
     epoch: str
     complaints: list[str]
-    runs: list[str]
+    runs: list[tuple[str, str]]
     reading: list[tuple[str, str]]
     version: str
     live: str = ""
@@ -187,7 +187,10 @@ def page(inputs: Inputs) -> PageView:
         table=with_ceilings(table, inputs.ceilings),
         epoch=labels.images(inputs.epoch_images),
         complaints=list(inputs.complaints),
-        runs=list(dict.fromkeys(measurement.run for measurement in [*records, *others])),
+        runs=[
+            (run, inputs.run_links.get(run, ""))
+            for run in dict.fromkeys(measurement.run for measurement in [*records, *others])
+        ],
         reading=_reading(newest),
         version=__version__,
         live=inputs.live,

@@ -19,6 +19,7 @@ from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
+from bench.records.tune import Tuning
 from bench.report import labels, plots
 from bench.report.plots import Plot
 
@@ -28,24 +29,27 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         records: in the order in which they were measured.
-        ceilings, comparisons: the other results of the runs.
+        ceilings, comparisons, tunings: the other results of the runs.
         epoch_images: images of the epoch that times are projected to.
         epochs: epochs of the user's own training; 0 if they were not named.
         baseline: values by axis that speed-ups compare with; None for the default baseline.
         accuracy: mAP of trainings that the user did.
         complaints: one sentence per file that could not be read.
         live: progress of a run that is not finished, as text; empty if it is finished.
+        run_links: links from the page to the folders of runs, by the name of the run.
     """
 
     records: Sequence[Record]
     ceilings: Sequence[Ceiling] = ()
     comparisons: Sequence[Comparison] = ()
+    tunings: Sequence[Tuning] = ()
     epoch_images: int
     epochs: int = 0
     baseline: dict[str, Any] | None = None
     accuracy: Sequence[Accuracy] = ()
     complaints: Sequence[str] = ()
     live: str = ""
+    run_links: Mapping[str, str] = {}
 
     @property
     def models(self) -> list[str]:
@@ -67,6 +71,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
             records=with_ids(self.records, ids),
             ceilings=with_ids(self.ceilings, ids),
             comparisons=with_ids(self.comparisons, ids),
+            tunings=with_ids(self.tunings, ids),
         )
 
     @property
@@ -120,6 +125,11 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     def comparisons(self) -> list[Comparison]:
         """Live comparisons of the machine."""
         return [comparison for comparison in self.page.comparisons if comparison.machine.key == self.key]
+
+    @functools.cached_property
+    def tunings(self) -> list[Tuning]:
+        """Searches for the fastest settings of the machine, newest last."""
+        return [tuning for tuning in self.page.tunings if tuning.machine.key == self.key]
 
     @property
     def machine(self) -> Machine:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
-from bench.report import context, gha, labels, tables
+from bench.report import context, gha, labels, links, tables
 from bench.report.inputs import Inputs
 from bench.report.plots import Plot, palette, style
 from bench.text import encode
@@ -97,7 +97,7 @@ def save(page: context.PageView, output: Path, formats: Sequence[str] = USUAL) -
         output.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (output / name).parent.mkdir(exist_ok=True)
-            write_whole(output / name, content)
+            write_whole(output / name, content, lasting=not name.startswith("plots/"))
     except OSError as error:
         raise UsageError(f"the report cannot be written to {output}: {error.strerror or error}.") from error
     return output / list(files)[-1]
@@ -111,16 +111,22 @@ def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
         for name, plot in page.plots.items()
         for kind in kinds
     }
+    if "html" in formats and page.is_shared:
+        files[SHARE] = lambda: page.share.png
     texts: dict[str, tuple[str, Callable[[], str]]] = {
         "csv": ("cases.csv", lambda: tables.render(page.table, "csv")),
         "gha": ("gha.json", lambda: gha.render(page.table)),
         "md": ("report.md", lambda: markdown(page)),
         "html": ("index.html", lambda: html(page)),
     }
-    if "html" in formats and page.is_shared:
-        files[SHARE] = lambda: page.share.png
-    written = {name: make() for name, make in files.items()}
-    return written | {name: encode(make()) for kind, (name, make) in texts.items() if kind in formats}
+    files |= {name: functools.partial(_encoded, make) for kind, (name, make) in texts.items() if kind in formats}
+    waiting = {name for name in files if name.startswith("plots/") or name == "index.html"}
+    made = {name: files[name]() for name in sorted(files, key=waiting.__contains__)}  # the others while the pool draws
+    return {name: made[name] for name in files}
+
+
+def _encoded(make: Callable[[], str]) -> bytes:
+    return encode(make())
 
 
 def _picture(plot: Plot, kind: str) -> bytes:
@@ -139,6 +145,8 @@ def html(page: context.PageView) -> str:
         unbroken=unbroken,
         whole_options=whole_options,
         csv=csv,
+        docs=links.docs,
+        repository=links.REPOSITORY,
         seconds=LIVE_SECONDS,
         picture=SHARE,
     )
@@ -169,7 +177,9 @@ def markdown(page: context.PageView) -> str:
     """Render the page as Markdown, with pictures from ``plots/``."""
     environment = templates(autoescape=False)
     environment.filters["md"] = tables.escaped
-    return environment.get_template("report.md.jinja").render(page=page, labels=labels, markdown=tables.markdown)
+    return environment.get_template("report.md.jinja").render(
+        page=page, labels=labels, markdown=tables.markdown, docs=links.docs, repository=links.REPOSITORY
+    )
 
 
 def templates(autoescape: bool) -> jinja2.Environment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 QUESTIONS = {
+    "tune": "What should I set?",
     "speed": "How fast is it?",
     "device": "Which device?",
     "batch": "Which batch, and does it fit?",

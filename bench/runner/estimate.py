@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.cases import Case
+from bench.cases.axes import NOT_ASKED
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
@@ -37,7 +38,8 @@ HISTORY_RUNS = 5
 
 def rate_key(case: Case) -> tuple[str, ...]:
     """Return a key that is equal for cases with about equal seconds per unit of work."""
-    return family_of(case.model).name, case.mode, case.device, case.amp
+    key = family_of(case.model).name, case.mode, case.device, case.amp
+    return key if case.value("format") == NOT_ASKED else (*key, str(case.value("format")))
 
 
 class Estimator:
@@ -87,7 +89,8 @@ class Estimator:
         steps = math.ceil(least / accumulation_steps) * accumulation_steps
         if kind.weighs_steps and steps > SLACK * least:
             steps = math.ceil(least / short) * short
-        return self._setup + warmup + steps * step
+        prepare = sum(axis.prepare_seconds(value) for axis, value in case.asked) if planned.process == 1 else 0.0
+        return self._setup + prepare + warmup + steps * step
 
     def question_seconds(self, planned: PlannedRun) -> float:
         """Return the expected seconds of a case that only asks whether a precision is available: it ends at its set-up.

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.axes import NOT_ASKED
 from bench.cases.case import Case
 from bench.cases.plan import PlannedRun
 from bench.machine.paths import cache_folder
 from bench.runner.launchers.torchrun import Rendezvous
-from bench.worker.protocol import CaseJob, DataJob, RequestedAxis, Window
+from bench.worker.protocol import CaseJob, DataJob, ExportJob, RequestedAxis, Window
 from bench.worker.workloads.base import family_of, own_name, workloads
 
 VAL_STEPS = 16
@@ -61,11 +62,13 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
         with_val=recipe.with_val,
         compare_losses=recipe.compare_losses,
         energy=recipe.energy,
+        seeded=recipe.seeded,
         data=data["source"],
         scratch=scratch,
         rendezvous=msgspec.to_builtins(rendezvous),
         oom_kills=oom_kills(),
         extra_seconds=sum(axis.extra_seconds(value) for axis, value in case.asked),
+        export=data.get("export", {}),
     )
     return dataclasses.replace(job, **{key: new for axis, value in case.asked for key, new in axis.job(value).items()})
 
@@ -96,6 +99,27 @@ def data_job(planned: PlannedRun) -> DataJob:
         images=planned.case.batch * recipe.data_steps,
         val_images=planned.case.batch * VAL_STEPS if recipe.with_val else 0,
         seed=recipe.data_seed,
+    )
+
+
+def export_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> ExportJob | None:
+    """Return the job that exports the model of a case; None for a case that runs no export.
+
+    Args:
+        planned: the case.
+        data: result of :func:`bench.runner.measure.find_data`.
+        scratch: folder for files of this job only.
+    """
+    case = planned.case
+    if case.value("format") == NOT_ASKED:
+        return None
+    return ExportJob(
+        workload=family_of(case.model).name,
+        case=msgspec.to_builtins(case),
+        overrides={**planned.recipe.overrides, **case.arguments},
+        data=data["source"],
+        root=str(cache_folder() / "exports"),
+        scratch=scratch,
     )
 
 

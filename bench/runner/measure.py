@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bench import extensions
+from bench.cases.device_kinds import ranks
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.package_origins import replaced
@@ -24,19 +25,20 @@ from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
-from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
+from bench.runner.jobs import case_job, data_job, export_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.message_json import ProtocolError
 from bench.worker.protocol import (
     CaseJob,
     DataProvided,
     Event,
+    Exported,
     Job,
     JobEnded,
     Measured,
     PhaseBegan,
-    ProtocolError,
     RestMeasured,
     SettingsRead,
 )
@@ -47,13 +49,22 @@ SETUP_LIMIT = 300.0
 DATA_LIMIT = 7200.0
 """Seconds that providing a data set may take; one that Ultralytics fetches can be tens of gigabytes."""
 
+EXPORT_LIMIT = 3600.0
+"""Seconds that an export may take; an engine of a large model takes many minutes."""
+
 REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
 
 Watch = Callable[[str], None]
-"""Receives each phase of a job as it begins: ``setup``, ``warmup``, ``window``, ``rest``."""
+"""Receives each phase of a job as it begins: ``setup``, ``warmup``, ``window``, ``checking``, ``rest``."""
 
-PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
+PHASES = {
+    "setup": "setting up",
+    "warmup": "warming up",
+    "window": "measuring",
+    "checking": "checking",
+    "rest": "validating",
+}
 
 
 EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
@@ -76,6 +87,7 @@ class WorkerResult(msgspec.Struct):
     measured: dict[str, Any] = {}
     effective: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    export: dict[str, Any] = {}
     durations: Durations = Durations()
     worker_output: str = ""
     died: str = ""
@@ -90,6 +102,7 @@ class WorkerEvents:
         self._measured: Measured | None = None
         self._rest: RestMeasured | None = None
         self._data: DataProvided | None = None
+        self._export: Exported | None = None
 
     def take(self, event: Event) -> None:
         """Store an event."""
@@ -104,6 +117,8 @@ class WorkerEvents:
                 self._rest = event
             case DataProvided():
                 self._data = event
+            case Exported():
+                self._export = event
 
     def result(self, outcome: Outcome, phase: str, costs: Durations) -> WorkerResult:
         """Return the worker's result; ``phase`` is the phase in which it ended."""
@@ -123,6 +138,7 @@ class WorkerEvents:
             measured=measured,
             effective=self._settings,
             data={**data, **data.pop("details")} if data else {},
+            export=self._export.details if self._export else {},
             durations=costs,
         )
 
@@ -158,7 +174,7 @@ def run_once(
     Args:
         launcher: launcher of the environment.
         job: job for the worker.
-        phase_limit: seconds that warm-up and window may take each.
+        phase_limit: seconds that warm-up, window and checks may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
         watch: receives each phase as it begins.
 
@@ -167,7 +183,8 @@ def run_once(
     """
     case = job if isinstance(job, CaseJob) else None
     distributed = is_distributed(job)
-    if case and distributed and (why := unsupported_reason(case.case, bool(case.rendezvous))):
+    several = distributed or (case is not None and case.single_process and ranks(case.case["device"]) > 1)
+    if case and several and (why := unsupported_reason(case.case, bool(case.rendezvous), case.single_process)):
         return WorkerResult(outcome=why)
     kills = case.oom_kills if case else 0
     worker = launcher.start(job)
@@ -179,6 +196,7 @@ def run_once(
         "setup": (setup_limit or SETUP_LIMIT) + extra,
         "warmup": phase_limit + extra,
         "window": phase_limit,
+        "checking": phase_limit,
         "rest": REST_LIMIT,
     }
 
@@ -251,7 +269,7 @@ def _after(worker: Worker, moment: float | None) -> float | None:
 
 
 class DatasetUnavailable(Exception):
-    """Error for a case without a usable data set; ``outcome`` says why, and ``log`` has the whole message."""
+    """Error for a case without a usable data set or export; ``outcome`` says why, ``log`` has the whole message."""
 
     def __init__(self, outcome: Outcome, log: str = "") -> None:
         super().__init__(outcome.reason)
@@ -263,7 +281,7 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """Return a data set that the case can use, and make it if it is missing.
 
     Returns:
-        The description by :func:`look_for_data`.
+        The description by :func:`look_for_data`, and ``export`` where an exported model predicts.
 
     Raises:
         UsageError: where the user's own data set cannot be used.
@@ -271,7 +289,29 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """
     data = look_for_data(launcher, planned)
     check_trainable(planned, data)
-    return data
+    return with_export(launcher, planned, data)
+
+
+def with_export(launcher: Launcher, planned: PlannedRun, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a case with its exported model as ``export``, which is made where the cache lacks it.
+
+    A case that runs no export gets its data as they are.
+
+    Raises:
+        DatasetUnavailable: where the model cannot be exported.
+    """
+    if export_job(planned, data, "") is None:
+        return data
+    with scratch_folder() as scratch:
+        job = export_job(planned, data, scratch)
+        assert job is not None
+        result = run_job(launcher, job, EXPORT_LIMIT, setup_limit=EXPORT_LIMIT)
+    if result.outcome.status is not Status.MEASURED:
+        outcome = result.outcome
+        if outcome.status.broken:
+            outcome = msgspec.structs.replace(outcome, reason=f"No export: {outcome.reason}")
+        raise DatasetUnavailable(outcome, result.worker_output)
+    return {**data, "export": result.export}
 
 
 def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:
@@ -301,7 +341,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
         raise UsageError(result.outcome.reason)
     if result.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
-            msgspec.structs.replace(result.outcome, reason=f"No data set: {result.outcome.reason}"),
+            msgspec.structs.replace(result.outcome, reason=f"No dataset: {result.outcome.reason}"),
             result.worker_output,
         )
     return result.data
@@ -323,7 +363,7 @@ def measure(
         planned: the case.
         data: result of :func:`find_data`.
         run: name of the run.
-        phase_limit: seconds that warm-up and window may take each.
+        phase_limit: seconds that warm-up, window and checks may take each.
         rendezvous: where the ranks of several machines meet.
         watch: receives each phase as it begins.
 
@@ -336,7 +376,7 @@ def measure(
 
     def record(result: WorkerResult) -> Record:
         measured: dict[str, Any] = {key: result.measured[key] for key in MEASURED if key in result.measured}
-        calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
+        calibrated, _ = read_calibrations(calibration_folder(), machine())
         content = {
             "schema": SCHEMA,
             "run": run,

@@ -18,6 +18,7 @@ from bench import extensions
 from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
 from bench.cases.availability import why_unavailable
+from bench.cases.axes import NOT_ASKED
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
@@ -28,7 +29,14 @@ from bench.runner import doctor
 from bench.runner.estimate import Estimator
 from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
-from bench.runner.measure import DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
+from bench.runner.measure import (
+    DatasetUnavailable,
+    Interrupted,
+    check_trainable,
+    look_for_data,
+    measure,
+    with_export,
+)
 from bench.worker.protocol import DataJob
 from bench.worker.workloads.base import family_of
 
@@ -56,6 +64,7 @@ class Run:
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
+        phase_limit: seconds that warm-up and window may take each.
         watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 
@@ -95,12 +104,13 @@ class Run:
         self._launcher = launcher
         self._estimator = estimator
         self._budget = time_budget
-        self._phase_limit = phase_limit
+        self.phase_limit = phase_limit
         self._finished = finished or {}
         self._optional = frozenset(optional)
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
         self._data: dict[DataJob, dict[str, Any]] = {}
+        self._exports: dict[Case, dict[str, Any]] = {}
         self._over: dict[str, Record] = {}
         self._left = {p.name: p for p in planned if p.name not in self._finished}
         for record in self._finished.values():
@@ -242,9 +252,12 @@ class Run:
         try:
             data, watch = self._data_for(planned), functools.partial(self.watch, planned)
             watch("setup")
-            record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
+            record = measure(self._launcher, planned, data, self._store.run, self.phase_limit, watch=watch)
         except DatasetUnavailable as error:
-            return self._keep(self._unstarted(planned, error.outcome, log=error.log))
+            record = self._unstarted(planned, error.outcome, log=error.log)
+            if "format" in error.outcome.scope:  # packages that are missing for all cases of a format
+                self._settle(record)
+            return self._keep(record)
         except Interrupted as stop:
             if stop.record is not None:
                 self._keep(stop.record)
@@ -255,6 +268,10 @@ class Run:
             record = msgspec.structs.replace(record, outcome=self._with_remedy(case.device, record.outcome))
         self._settle(record)
         return self._keep(record)
+
+    def give_up(self, planned: PlannedRun, reason: str) -> Record:
+        """Record a process as failed without starting it."""
+        return self._keep(self._unstarted(planned, Outcome(Status.FAILED, reason)))
 
     def _settle(self, record: Record) -> None:
         """Let the outcome of a case stand for all cases that it decides."""
@@ -300,7 +317,17 @@ class Run:
             self.watch(planned, PREPARING)
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
-        return self._data[key]
+        return self._with_export(planned, self._data[key])
+
+    def _with_export(self, planned: PlannedRun, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the data of a case with its exported model; processes of a case share it."""
+        if planned.case.value("format") == NOT_ASKED:
+            return data
+        known = self._exports.get(planned.case)
+        if known is None or not os.path.exists(known["file"]):
+            self.watch(planned, PREPARING)
+            known = self._exports[planned.case] = with_export(self._launcher, planned, data)["export"]
+        return {**data, "export": known}
 
     def _unstarted(
         self, planned: PlannedRun, outcome: Outcome, extra: dict[str, Any] | None = None, log: str = ""

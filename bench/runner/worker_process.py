@@ -13,7 +13,8 @@ from typing import IO, Protocol
 
 from bench.environments.failure_causes import describe_exit
 from bench.text import cleaned, last_shown
-from bench.worker.protocol import FREE, GRANT, Event, ProtocolError, event_from_dict
+from bench.worker.message_json import ProtocolError, event_from_dict
+from bench.worker.protocol import FREE, GRANT, Event
 
 LOG_TAIL = 12_000
 """Characters of a worker's output that are kept for the record of a failure."""

@@ -53,6 +53,9 @@ has two in a row: where plain training had, our steps came out 1.1 % slower over
 PLAIN = 0
 """The number of plain training among the processes of a group; ours follow."""
 
+PLAIN_WARMUP_STEPS = 20
+"""Minimum steps of plain training before the first timed one."""
+
 OURS = 3
 """Processes that predict, for each that trains an epoch: their 72 steps lie between its 64."""
 
@@ -94,7 +97,16 @@ class Group(msgspec.Struct, frozen=True):
         return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
 
 
-def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int, steps: int = EPOCH) -> Group:
+def group(
+    launcher: Launcher,
+    planned: PlannedRun,
+    window: Window,
+    ours: int,
+    seed: int,
+    steps: int = EPOCH,
+    turn: int = TURN,
+    warmup_steps: int = PLAIN_WARMUP_STEPS,
+) -> Group:
     """Measure one process of plain training and some of ours; the order of their starts and turns is random.
 
     Args:
@@ -104,6 +116,8 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
         ours: number of our processes.
         seed: seed of the random order.
         steps: timed steps of plain training.
+        turn: steps per turn.
+        warmup_steps: minimum steps of the warm-up of plain training.
     """
     draw = random.Random(seed)
     data = find_data(launcher, planned)
@@ -111,7 +125,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
         jobs: list[tuple[int, Job]] = []
         for number in range(ours + 1):
             case = case_job(planned, data, stack.enter_context(scratch_folder()))
-            job: Job = dataclasses.replace(case, block=TURN, window=window)
+            job: Job = dataclasses.replace(case, block=turn, window=window)
             if number == PLAIN:
                 job = PlainJob(
                     workload=case.workload,
@@ -121,9 +135,9 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
                     data=case.data,
                     scratch=case.scratch,
                     steps=steps,
-                    block=TURN,
-                    warmup_steps=20,
-                    warmup_seconds=WARMUP_SECONDS,
+                    block=turn,
+                    warmup_steps=warmup_steps,
+                    warmup_seconds=window.warmup_seconds,
                 )
             jobs.append((number, job))
         sides: dict[int, LockstepPeer] = {}
@@ -131,7 +145,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
             side = sides[number] = LockstepPeer(launcher.start(started))
             stack.callback(side.worker.end, 1.0)
             side.warm_up()
-        for number in order(ours, math.ceil(window.window_steps / TURN), steps // TURN, draw):
+        for number in order(ours, math.ceil(window.window_steps / turn), steps // turn, draw):
             if not sides[number].ended:
                 sides[number].take_turn()
         while not all(side.ended for side in sides.values()):

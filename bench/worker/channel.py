@@ -8,7 +8,8 @@ import os
 import time
 from typing import Any
 
-from .protocol import Event, as_dict
+from .message_json import as_dict
+from .protocol import Event
 
 
 def finite(value: Any) -> Any:

@@ -39,7 +39,7 @@ def explain(hints: Mapping[tuple[str, str | None], str], name: str, requested: A
         effective: value that would run.
     """
     why = hints.get((name, str(requested))) or hints.get((name, None))
-    text = f"{name} {_text(requested)} was asked, {name} {_text(effective)} would run"
+    text = f"{name} {_text(requested)} requested, {name} {_text(effective)} would run"
     return text + (f": {why}." if why else ".")
 
 
@@ -63,6 +63,7 @@ def compare(
     overrides: dict[str, Any],
     effective: dict[str, Any],
     asked: Sequence[RequestedAxis] = (),
+    case_hints: Mapping[tuple[str, str | None], str] | None = None,
 ) -> None:
     """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was requested.
 
@@ -75,31 +76,35 @@ def compare(
         overrides: library arguments that the recipe and the further axes fix.
         effective: settings that were read back.
         asked: further axes of the case.
+        case_hints: explanations that this process found; they go before those of the workload.
     """
+    hints = {**workload.hints, **(case_hints or {})}
     changed = [axis for axis in AXES if effective[axis] != case[axis]]
     if changed:
         axes = workload.scope[changed[0]] if len(changed) == 1 else ()
-        text = " ".join(explain(workload.hints, axis, case[axis], effective[axis]) for axis in changed)
+        text = " ".join(explain(hints, axis, case[axis], effective[axis]) for axis in changed)
         raise CaseRejected("substituted", text, axes)
-    _compare_further(workload, asked, effective)
+    _compare_further(hints, asked, effective)
     decided = {name for requested in asked for name in (requested.axis, requested.setting)}
     wanted = {name: value for name, value in expected(workload, case, overrides).items() if name not in decided}
     changed = [name for name in wanted if effective.get(name) is not None and effective[name] != wanted[name]]
     if changed:
-        text = " ".join(explain(workload.hints, name, wanted[name], effective[name]) for name in changed)
+        text = " ".join(explain(hints, name, wanted[name], effective[name]) for name in changed)
         raise CaseRejected("substituted", text)
 
 
-def _compare_further(workload: Workload, asked: Sequence[RequestedAxis], effective: dict[str, Any]) -> None:
+def _compare_further(
+    hints: Mapping[tuple[str, str | None], str], asked: Sequence[RequestedAxis], effective: dict[str, Any]
+) -> None:
     """Raise :class:`CaseRejected` where a further axis differs from what runs, or cannot be read back."""
     for requested in asked:
         if effective.get(requested.setting) is None:
-            reason = f"{requested.axis} {requested.text} was asked, and what runs cannot be read back."
+            reason = f"{requested.axis} {requested.text} requested, and what runs cannot be read back."
             raise CaseRejected("unsupported", reason, ("mode", requested.axis))
     changed = [requested for requested in asked if effective[requested.setting] != requested.value]
     if changed:
         texts = (
-            explain(workload.hints, requested.axis, requested.text, _as_axis(effective[requested.setting]))
+            explain(hints, requested.axis, requested.text, _as_axis(effective[requested.setting]))
             for requested in changed
         )
         raise CaseRejected("substituted", " ".join(texts))

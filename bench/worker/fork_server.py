@@ -22,15 +22,8 @@ from . import extensions, tasks
 from .channel import Channel
 from .devices import base
 from .interpreter import identity, info
-from .protocol import (
-    Job,
-    ServerReady,
-    ServerUnusable,
-    WorkerForked,
-    WorkerReaped,
-    job_from_json,
-    setup_from_json,
-)
+from .message_json import job_from_json, setup_from_json
+from .protocol import Job, ServerReady, ServerUnusable, WorkerForked, WorkerReaped
 from .text import one_line
 from .workloads import Workload, find
 

@@ -1,21 +1,13 @@
 """Messages between runner and worker: jobs, events, and the constants that both sides know.
 
-Needs the standard library alone, from Python 3.10 on. The runner builds jobs and reads events only through this module,
-a worker reads jobs and builds events only through it.
+Needs the standard library alone, from Python 3.10 on. ``message_json.py`` writes and reads them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
 import struct
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, Union
-
-Message = TypeVar("Message")
+from typing import Any, ClassVar, Union
 
 PYTHON_FLOOR = (3, 10)
 """Oldest Python that can be measured."""
@@ -48,10 +40,6 @@ MAX_OTHER_LOAD = 0.05
 """Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
 its memory and its clocks. In a virtual machine they often share its cores too, which no wait shows: see
 ``docs/explanation/noise.md``."""
-
-
-class ProtocolError(ValueError):
-    """A message that is no valid job or event; the text says which field is wrong."""
 
 
 # Jobs
@@ -120,6 +108,7 @@ class CaseJob:
         with_val: whether validation and checkpoint are timed too, after the window.
         compare_losses: whether the first losses are compared with the CPU's, on a device that leaves the choice.
         energy: whether joules are counted.
+        seeded: whether a model without weights gets the seeded ones that an export has.
         block: steps of a turn, where two workers take turns; 0: no turns.
         within: whether turns end within a step too.
         separate_pass: whether phases may be timed in separate steps after the window.
@@ -131,6 +120,8 @@ class CaseJob:
         rendezvous: rendezvous of the ranks of several machines; for the runner.
         oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
         extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
+        single_process: whether one process takes all devices of the case, in place of one process per device.
+        export: details of :class:`Exported`, where an exported model predicts; else empty.
     """
 
     kind: ClassVar[str] = "case"
@@ -146,6 +137,7 @@ class CaseJob:
     with_val: bool = False
     compare_losses: bool = False
     energy: bool = False
+    seeded: bool = False
     block: int = 0
     within: bool = False
     separate_pass: bool = True
@@ -157,6 +149,8 @@ class CaseJob:
     rendezvous: dict[str, Any] | None = None
     oom_kills: int = 0
     extra_seconds: float = 0.0
+    single_process: bool = False
+    export: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -212,14 +206,37 @@ class DataJob:
 
 
 @dataclass(frozen=True)
+class ExportJob:
+    """Export the model of a case to its format, or find an earlier export of it.
+
+    Attributes:
+        workload: family of the model.
+        case: its axes by name.
+        overrides: library arguments of prediction that the recipe and the further axes fix.
+        data: data set, as the family's data maker or inspector named it.
+        root: folder of the cache for exports.
+        scratch: an empty folder on the same file system, which disappears with the job.
+    """
+
+    kind: ClassVar[str] = "export"
+
+    workload: str
+    case: dict[str, Any]
+    overrides: dict[str, Any]
+    data: str
+    root: str
+    scratch: str
+
+
+@dataclass(frozen=True)
 class OverheadJob:
     """Measure what the harness adds to a step."""
 
     kind: ClassVar[str] = "overhead"
 
 
-Job = Union[CaseJob, PlainJob, DataJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
-JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, OverheadJob)}
+Job = Union[CaseJob, PlainJob, DataJob, ExportJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
+JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, ExportJob, OverheadJob)}
 
 
 @dataclass(frozen=True)
@@ -263,10 +280,10 @@ class Event:
 
 @dataclass(frozen=True)
 class PhaseBegan(Event):
-    """Set-up, warm-up, the window or the epoch overhead after it began.
+    """Set-up, warm-up, the window, the checks after it or the epoch overhead began.
 
     Attributes:
-        name: ``setup``, ``warmup``, ``window`` or ``rest``.
+        name: ``setup``, ``warmup``, ``window``, ``checking`` or ``rest``.
         steps: steps of warm-up, where the window begins.
         accumulation_steps: accumulation steps in the window.
         planned: steps of the window, where their number is fixed already.
@@ -345,6 +362,20 @@ class DataProvided(Event):
     fingerprint: str
     images: int
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exported(Event):
+    """An export that can be used.
+
+    Attributes:
+        details: ``folder`` and ``file``, ``format``, ``seconds``, ``bytes``, ``made`` (whether this job made it),
+            ``arguments``, ``packages``, and ``model``: facts of the model that was exported.
+    """
+
+    event: ClassVar[str] = "exported"
+
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -427,125 +458,3 @@ class WorkerReaped(Event):
 
     pid: int
     code: int
-
-
-def _event_types() -> dict[str, type[Event]]:
-    return {event_type.event: event_type for event_type in Event.__subclasses__()}
-
-
-# JSON
-
-
-def to_json(message: Any) -> str:
-    """Return a message on one line."""
-    return json.dumps(as_dict(message), separators=(",", ":"))
-
-
-def as_dict(message: Any) -> dict[str, Any]:
-    """Return the JSON object of a message; a job begins with ``kind`` and an event with ``event``."""
-    content = {item.name: _encode_value(getattr(message, item.name)) for item in dataclasses.fields(message)}
-    for tag in ("kind", "event"):
-        if getattr(message, tag, ""):
-            return {tag: getattr(message, tag), **content}
-    return content
-
-
-def _encode_value(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return as_dict(value)
-    if isinstance(value, list):
-        return [_encode_value(item) for item in value]
-    return value
-
-
-def job_from_json(text: str | bytes) -> Job:
-    """Return the job in a line; raises :class:`ProtocolError`."""
-    return _job(_object(text))
-
-
-def assignment_from_json(text: str | bytes) -> Assignment:
-    """Return the assignment in a line; raises :class:`ProtocolError`."""
-    return _decoded(Assignment, _object(text), "assignment")
-
-
-def setup_from_json(text: str | bytes) -> ProcessSetup:
-    """Return the process setup in a line; raises :class:`ProtocolError`."""
-    return _decoded(ProcessSetup, _object(text), "setup")
-
-
-def event_from_json(text: str | bytes) -> Event:
-    """Return the event in a line; raises :class:`ProtocolError`."""
-    return event_from_dict(_object(text))
-
-
-def event_from_dict(content: dict[str, Any]) -> Event:
-    """Return the event of a JSON object; raises :class:`ProtocolError`."""
-    return _tagged("event", _event_types(), content)  # type: ignore[no-any-return]
-
-
-def _object(text: str | bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise ProtocolError(f"{text[:80]!r} is no JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ProtocolError(f"{text[:80]!r} is no JSON object")
-    return content
-
-
-def _job(content: dict[str, Any]) -> Job:
-    return _tagged("kind", JOBS, content)  # type: ignore[no-any-return]
-
-
-def _tagged(tag: str, known: dict[str, type[Any]], content: dict[str, Any]) -> Any:
-    word = content.get(tag)
-    if word not in known:
-        raise ProtocolError(f"{tag} {word!r} is unknown: use {', '.join(known)}")
-    return _decoded(known[word], {key: value for key, value in content.items() if key != tag}, str(word))
-
-
-@functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _decoded(kind: type[Message], content: dict[str, Any], where: str) -> Message:
-    """Return a dataclass of a JSON object, whose fields are all known, present and of their types."""
-    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if unknown := [name for name in content if name not in fields]:
-        raise ProtocolError(f"{where}: unknown field {unknown[0]!r}")
-    missing = [
-        name
-        for name, item in fields.items()
-        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ProtocolError(f"{where}: missing field {missing[0]!r}")
-    hints = _hints(kind)  # type: ignore[arg-type]
-    return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in content.items()})
-
-
-def _checked(hint: Any, value: Any, where: str) -> Any:
-    """Return a value of the type that a field has."""
-    if hint is Any:
-        return value
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if hint == Job:
-        if not isinstance(value, dict):
-            raise ProtocolError(f"{where}: {value!r} is no job")
-        return _job(value)
-    if origin in (Union, types.UnionType):
-        return None if value is None and type(None) in parts else _checked(parts[0], value, where)
-    if origin is list and isinstance(value, list):
-        return [_checked(parts[0], item, where) for item in value]
-    if origin is dict and isinstance(value, dict):
-        return value
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _decoded(hint, value, where)  # type: ignore[arg-type]
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint in (str, bool) and isinstance(value, hint):
-        return value
-    raise ProtocolError(f"{where}: {value!r} is no {getattr(hint, '__name__', hint)}")

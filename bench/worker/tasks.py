@@ -11,21 +11,24 @@ import traceback
 
 from . import extensions, rejection
 from .channel import Channel
-from .devices import open_device
+from .devices import device_class, on_one_machine, open_device
+from .distributed import parallel
 from .distributed.process_group import ProcessGroup, SingleProcess
 from .interpreter import identity, info
+from .message_json import assignment_from_json
 from .protocol import (
     Assignment,
     CaseJob,
     DataJob,
     DataProvided,
+    Exported,
+    ExportJob,
     Job,
     JobEnded,
     OverheadJob,
     PhaseBegan,
     PlainJob,
     ProcessSetup,
-    assignment_from_json,
 )
 from .rejection import CaseRejected
 from .timing.lockstep import LockstepClient
@@ -54,7 +57,10 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, proces
         raise CaseRejected("unsupported", reason, scope=("mode", "model"))
     if why := workload.why_no_precision(case["amp"]):
         raise CaseRejected("unsupported", why, scope=("model", "amp"))
-    device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None)
+    own = on_one_machine(case["device"])
+    parallel.check(job, workload, own, device_class(own[0]).indexed)
+    rank = int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None
+    device = open_device(case["device"], rank, together=job.single_process)
     if why := device.why_unusable():
         raise CaseRejected("unsupported", why, scope=("device",))
     if job.memory_limit is not None or not device.own_memory:  # which would swap instead of failing
@@ -78,6 +84,11 @@ def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, proc
     channel.send(DataProvided(**(workload.provide_data(job) if job.made else workload.inspect_data(job))))
 
 
+def export(job: ExportJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
+    """Export the model of a case, or find an earlier export."""
+    channel.send(Exported(workload_of(job.workload, job.case["model"]).export(job)))
+
+
 def measure_overhead(
     job: OverheadJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup
 ) -> None:
@@ -87,7 +98,13 @@ def measure_overhead(
     instrumentation_overhead.report(channel)
 
 
-TASKS = {CaseJob: measure, DataJob: find_data, PlainJob: train_plainly, OverheadJob: measure_overhead}
+TASKS = {
+    CaseJob: measure,
+    DataJob: find_data,
+    ExportJob: export,
+    PlainJob: train_plainly,
+    OverheadJob: measure_overhead,
+}
 
 
 def run(

@@ -22,6 +22,7 @@ CHANGES = {
     "with_val": True,
     "compare_losses": True,
     "energy": True,
+    "seeded": True,
     "version": VERSION + 1,
     "most_seconds": 120,
 }

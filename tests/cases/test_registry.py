@@ -44,9 +44,13 @@ VALUES = {
     "forced_workers": (0, 2),
     "threads": (1, 4),
     "accumulate": (1, 4),
+    "parallel": ("ddp", "dp"),
     "scenario": ("single", "multi", "offline", "server"),
     "arrival_rate": (5, 0.25, 123.5),
+    "format": ("torchscript", "onnx", "openvino", "ncnn", "litert", "coreml", "engine"),
 }
+OF_THE_RUNNER = {"forced_workers", "format", "arrival_rate"}
+"""Axes that change neither the library's arguments nor a field of the job: a worker reads them off the case."""
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def test_every_value_is_written_as_it_is_read(name: str) -> None:
         assert axis.parse(axis.text(value)) == value
         assert axis.setting
         changes = axis.arguments(value) or axis.job(value) or axis.least(value)
-        assert changes or name in ("forced_workers", "arrival_rate")
+        assert changes or name in OF_THE_RUNNER
 
 
 def test_a_case_without_further_axes_is_what_it_was() -> None:

@@ -83,7 +83,7 @@ def on_mps(**device: Any) -> Record:
 
 def replaced(batch: int, **changes: Any) -> Record:
     """A case of several devices whose batch Ultralytics rounds down."""
-    reason = f"batch {batch} was asked, batch {batch - 1} would run: each device takes the same number."
+    reason = f"batch {batch} requested, batch {batch - 1} would run: each device takes the same number."
     return ended("substituted", reason, batch=batch, **changes)
 
 
@@ -129,7 +129,7 @@ def parallel(factor: float) -> Kit:
     def trained(rate: float, value: str, module: str) -> Record:
         ran = {"parallel": module}
         further = (("parallel", value),)
-        return case(rate, device="0+1", model="bert-base", workload="transformers", further=further, ran=ran)
+        return case(rate, device="0+1", model="resnet18", workload="torch", further=further, ran=ran)
 
     return Kit([trained(10.0 * factor, "ddp", "DistributedDataParallel"), trained(10.0, "dp", "DataParallel")])
 
@@ -187,7 +187,7 @@ def on_card(amp: str, capability: str) -> Record:
     return record
 
 
-NO_AMP = "amp on was asked, amp off would run: Ultralytics offers no mixed precision here."
+NO_AMP = "amp on requested, amp off would run: Ultralytics offers no mixed precision here."
 MAC_CEILING: dict[str, Any] = {"device": "mps", "limit": None, "machine": make_machine(system="macOS", cpu="Apple M2")}
 CARD: dict[str, Any] = {"device": "0", "imgsz": 640, "limit": 24 * GIB}
 ON_ONE = (
@@ -388,3 +388,9 @@ def test_interfered_figures_decide_nothing() -> None:
 def test_processes_are_counted_against_the_cores_of_the_machine() -> None:
     few = [msgspec.structs.replace(record, machine=make_machine(cores=4)) for record in with_workers(1.2).records]
     assert Kit(few).verdicts()["ddp-workers"][0] is ClaimVerdict.UNTESTED, "4 of 4 cores are too many too"
+
+
+def test_the_words_of_older_records_are_understood_too() -> None:
+    reason = "batch 5 was asked, batch 4 would run: each device takes the same number."
+    old = ended("substituted", reason, batch=5, device="cpu+cpu")
+    assert Kit([old]).verdicts() == Kit([replaced(5, device="cpu+cpu")]).verdicts()

@@ -16,7 +16,7 @@ from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from tests.builders import GIB, make_ceiling, make_environment, make_machine, make_record, make_steps
 
-NOTHING = "amp on was asked, amp off would run: Ultralytics offers no mixed precision here."
+NOTHING = "amp on requested, amp off would run: Ultralytics offers no mixed precision here."
 SOFTWARE = "torch 2.14.1, Ultralytics 8.4.100"
 
 
@@ -115,7 +115,7 @@ def test_amp_is_dropped_on_a_cpu_and_on_from_volta_on() -> None:
 
 
 def test_what_was_replaced_for_another_reason_says_nothing_of_amp() -> None:
-    other = make_record(amp="on", status="substituted", reason="batch 16 was asked, batch 8 would run.")
+    other = make_record(amp="on", status="substituted", reason="batch 16 requested, batch 8 would run.")
     assert verdicts([other])["amp-default"][0] is ClaimVerdict.UNTESTED
 
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from bench.compare.estimator import pending_cases
-from bench.compare.findings import ComparisonResult, Conclusion, Standing, differing, evaluate, exit_code
+from bench.compare.findings import ComparisonResult, Conclusion, Standing, evaluate, exit_code
+from bench.compare.settings import differing
 from bench.compare.verdict import FRESH_LOOKS, Verdict
 from bench.errors import ExitCode
 from bench.records.comparison import CaseComparison, Comparison, Measurement, Pair, SideOutcome

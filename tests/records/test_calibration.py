@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.machine.description import Machine
 from bench.records.calibration import Calibration, Calibrations, Lockstep, stamped, summary_of
 from bench.records.record import CalibrationSummary
 from bench.records.store import keep_calibrations, read_calibrations
@@ -13,6 +14,7 @@ from tests.builders import make_case, make_machine, make_record
 
 MACHINE = make_machine()
 HERE = MACHINE.fingerprint
+KNOWN, TWIN = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
 FOUND = Calibration(
     device="cpu",
     mode="train",
@@ -43,11 +45,16 @@ NOISE = CalibrationSummary(
 )
 
 
-def keep(folder: Path, calibrations: list[Calibration], lockstep: list[Lockstep] | None = None) -> None:
-    assert keep_calibrations(folder, HERE, calibrations, lockstep or []) == ""
+def keep(
+    folder: Path,
+    calibrations: list[Calibration],
+    lockstep: list[Lockstep] | None = None,
+    machine: Machine = MACHINE,
+) -> None:
+    assert keep_calibrations(folder, machine, calibrations, lockstep or []) == ""
 
 
-def read(folder: Path, machine: str = HERE) -> list[Calibration]:
+def read(folder: Path, machine: Machine = MACHINE) -> list[Calibration]:
     return read_calibrations(folder, machine)[0].calibrations
 
 
@@ -99,11 +106,37 @@ def test_of_two_rough_calibrations_the_newer_stays_unless_it_is_rougher(tmp_path
 
 def test_another_machine_has_none(tmp_path: Path) -> None:
     keep(tmp_path, [FOUND])
-    assert read(tmp_path, "000000000000") == []
+    elsewhere = make_machine(fingerprint="000000000000")
+    assert read(tmp_path, elsewhere) == []
     path(tmp_path, "000000000000").write_bytes(
         path(tmp_path).read_bytes()
     )  # a file under a wrong name is no evidence either
-    assert read(tmp_path, "000000000000") == []
+    assert read(tmp_path, elsewhere) == []
+
+
+def test_machines_of_one_type_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    keep(tmp_path, [FOUND], machine=KNOWN)
+    assert (read(tmp_path, KNOWN), read(tmp_path, TWIN), read(tmp_path)) == ([FOUND], [], [])
+    assert [file.name for file in tmp_path.iterdir()] == [f"{KNOWN.id}.json"]
+
+
+def test_a_calibration_under_the_fingerprint_counts_and_is_taken_over(tmp_path: Path) -> None:
+    """Older versions knew no ID."""
+    keep(tmp_path, [FOUND], [TOGETHER])
+    assert read(tmp_path, KNOWN) == [FOUND]
+    predicted = other(mode="predict")
+    keep(tmp_path, [predicted], machine=KNOWN)
+    expected = Calibrations(machine=KNOWN.id, calibrations=[predicted, FOUND], lockstep=[TOGETHER])
+    assert read_calibrations(tmp_path, KNOWN) == (expected, "")
+    assert read(tmp_path) == [FOUND]
+
+
+def test_an_old_file_that_cannot_be_read_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    path(tmp_path).write_bytes(b"{")
+    assert "are left out" in read_calibrations(tmp_path, KNOWN)[1]
+    keep(tmp_path, [FOUND], machine=KNOWN)
+    assert read(tmp_path, KNOWN) == [FOUND]
+    assert path(tmp_path).with_suffix(".json.old").read_bytes() == b"{"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +151,7 @@ def test_an_unreadable_file_counts_as_missing_and_is_replaced(content: bytes, tm
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    message = keep_calibrations(tmp_path / "taken", HERE, [FOUND])
+    message = keep_calibrations(tmp_path / "taken", MACHINE, [FOUND])
     assert message == f"the calibration cannot be kept in {tmp_path / 'taken'}: File exists."
 
 
@@ -127,7 +160,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("bench.records.store.writing.write_whole", full)
-    assert f"could not be written to {tmp_path}: No space left" in keep_calibrations(tmp_path, HERE, [FOUND])
+    assert f"could not be written to {tmp_path}: No space left" in keep_calibrations(tmp_path, MACHINE, [FOUND])
 
 
 def test_the_noise_of_a_case_is_that_of_its_device_and_mode() -> None:
@@ -167,13 +200,16 @@ TOGETHER = Lockstep(
 
 
 def test_interleaved_pairs_are_kept_too_and_the_newest_count(tmp_path: Path) -> None:
-    assert read_calibrations(tmp_path, HERE)[0].lockstep == []
+    assert read_calibrations(tmp_path, MACHINE)[0].lockstep == []
     keep(tmp_path, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
     keep(tmp_path, [other(stdev=0.5)])
     newer = msgspec.structs.replace(TOGETHER, stdev=0.02, pairs=5)
     keep(tmp_path, [], [newer])
     keep(tmp_path, [], [msgspec.structs.replace(TOGETHER, stdev=0.03, pairs=4)])  # too few to take its place
-    assert read_calibrations(tmp_path, HERE)[0].lockstep == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
+    assert read_calibrations(tmp_path, MACHINE)[0].lockstep == [
+        msgspec.structs.replace(TOGETHER, mode="predict"),
+        newer,
+    ]
     assert [calibration.stdev for calibration in read(tmp_path)] == [0.5]
 
 
@@ -182,7 +218,7 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
     content = msgspec.json.decode(path(tmp_path).read_bytes())
     del content["lockstep"]
     path(tmp_path).write_bytes(msgspec.json.encode(content))
-    assert read_calibrations(tmp_path, HERE) == (Calibrations(machine=HERE, calibrations=[FOUND]), "")
+    assert read_calibrations(tmp_path, MACHINE) == (Calibrations(machine=HERE, calibrations=[FOUND]), "")
 
 
 @pytest.mark.parametrize(
@@ -196,11 +232,11 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
     ],
 )
 def test_calibrations_that_are_left_out_are_reported_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
-    assert read_calibrations(tmp_path, HERE)[1] == ""
+    assert read_calibrations(tmp_path, MACHINE)[1] == ""
     path(tmp_path).write_bytes(content)
-    message = read_calibrations(tmp_path, HERE)[1]
+    message = read_calibrations(tmp_path, MACHINE)[1]
     assert message.startswith(f"calibrations in {path(tmp_path)} are left out: {why}")
     assert message.endswith("; to have new ones, run python -m bench calibrate.")
     keep(tmp_path, [FOUND])
-    assert read_calibrations(tmp_path, HERE)[1] == ""
+    assert read_calibrations(tmp_path, MACHINE)[1] == ""
     assert path(tmp_path).with_suffix(".json.old").read_bytes() == content

@@ -13,6 +13,7 @@ import pytest
 from bench.records import calibration, ceiling, comparison, migrations, store
 from bench.records import record as records
 from bench.records.migrations import KINDS, NEWEST, STEPS, Unreadable, migrate
+from tests.builders import make_machine
 
 OLD = Path(__file__).parent / "old"
 
@@ -180,7 +181,7 @@ def test_old_calibrations_keep_every_value_under_its_new_key(tmp_path: Path) -> 
     raw = raw_of("calibration-1")
     file = tmp_path / f"{raw['machine']}.json"
     file.write_bytes((OLD / "calibration-1.json").read_bytes())
-    migrated, complaint = store.read_calibrations(tmp_path, raw["machine"])
+    migrated, complaint = store.read_calibrations(tmp_path, make_machine(fingerprint=raw["machine"]))
     assert complaint == ""
     spread = [(case_noise.stdev, case_noise.pair_stdev, case_noise.interfered) for case_noise in migrated.calibrations]
     assert spread == [

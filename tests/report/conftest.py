@@ -14,7 +14,7 @@ from bench.report.page import Inputs, write
 from tests.builders import make_environment, make_machine, make_record, make_steps
 
 NASTY = 'RuntimeError: <script>alert("x")</script> & a | b'
-SPARED = "amp on was asked, amp off would run: Ultralytics offers no mixed precision here."
+SPARED = "amp on requested, amp off would run: Ultralytics offers no mixed precision here."
 
 
 def timed(rate: float, batch: int, **changes: Any) -> Record:

@@ -25,7 +25,7 @@ def test_a_block_per_run_and_mode_with_shared_axes_in_the_heading(records: list[
 
 def test_cases_without_a_figure_are_counted_by_reason(records: list[Record]) -> None:
     lines = [line for line in render(frame(records), 80).splitlines() if line.startswith("Not measured: ")]
-    assert lines[0].startswith("Not measured: 2 cases, substituted: amp on was asked")
+    assert lines[0].startswith("Not measured: 2 cases, substituted: amp on requested")
     assert len(lines) == 3
     many = [timed(20.0, 4), *(failed(records[2], batch) for batch in range(8, 16))]
     assert "Not measured: 3 more." in render(frame(many), 80).splitlines()

@@ -17,6 +17,7 @@ from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory, Phase, Record
 from bench.records.store import encoded, read, read_ceilings, read_comparisons
+from bench.report.links import REPOSITORY
 from bench.report.page import FORMATS, Inputs, write
 from tests.builders import make_ceiling, make_compared, make_comparison, make_machine, make_record
 from tests.report.conftest import timed
@@ -98,7 +99,7 @@ def seeds() -> list[Record]:
             timed(60.0, 4, device="mps", machine=MAC["machine"]), device={"fell_back": ["aten::x"]}
         ),
         timed(80.0, 8, device="0+1+2+3", model="yolov8m"),
-        make_record(amp="on", status="substituted", reason="amp on was asked, amp off would run."),
+        make_record(amp="on", status="substituted", reason="amp on requested, amp off would run."),
         make_record(batch=64, status="out_of_memory", reason="Full."),
     ]
 
@@ -147,7 +148,7 @@ def check(folder: Path) -> None:
     assert page.open == []
     assert {tag.rpartition(":")[2] for tag in page.tags} <= TAGS, sorted(set(page.tags) - TAGS)
     assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r'"[^"]*"', '""', html)), "an attribute that runs"
-    assert all(address.startswith(("#", "data:text/csv;")) for address in page.addresses)
+    assert all(address.startswith(("#", "data:text/csv;", REPOSITORY)) for address in page.addresses)
     assert "\0" not in html
     text = (folder / "cases.csv").read_text()
     csv.field_size_limit(10_000_000)

@@ -12,6 +12,7 @@ from bench import report
 from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import CalibrationSummary, Record, Window
+from bench.report.links import REPOSITORY
 from bench.report.page import Inputs, keep_units, unbroken, whole_options, write
 from tests.builders import make_ceiling, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
@@ -63,7 +64,7 @@ def test_the_page_needs_no_other_file_and_no_script(html: str) -> None:
     assert page.open == []
     assert page.tags.count("svg") == 6
     assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
-    assert all(address.startswith(("#", "data:text/csv;")) for address in page.addresses)
+    assert all(address.startswith(("#", "data:text/csv;", REPOSITORY)) for address in page.addresses)
     assert not re.search(r"@import|url\((?!#)", html)
     assert "prefers-color-scheme: dark" in html
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.worker import protocol
+from bench.worker import message_json
 from bench.worker.channel import Channel
 from bench.worker.protocol import (
     BlockEnded,
@@ -170,7 +170,7 @@ def play(case):
     measured(case)
 
 
-job = protocol.assignment_from_json(sys.stdin.readline()).job
+job = message_json.assignment_from_json(sys.stdin.readline()).job
 send(PhaseBegan("setup"))
 if isinstance(job, DataJob):
     fingerprint = "f" * 12 if job.made else f"{zlib.crc32(open(job.name, 'rb').read()):012x}"

@@ -13,16 +13,8 @@ from bench.records.outcome import Status
 from bench.records.record import EpochOverhead, Window
 from bench.runner.measure import REST_LIMIT, Interrupted, build_phases, discarded_window, run_job
 from bench.runner.worker_process import WorkerExited, WorkerOutputOverflow, WorkerTimeout
-from bench.worker.protocol import (
-    Event,
-    Job,
-    JobEnded,
-    Measured,
-    OverheadJob,
-    PhaseBegan,
-    ProtocolError,
-    RestMeasured,
-)
+from bench.worker.message_json import ProtocolError
+from bench.worker.protocol import Event, Job, JobEnded, Measured, OverheadJob, PhaseBegan, RestMeasured
 from tests.builders import make_environment, make_steps
 
 END = JobEnded("measured")

@@ -319,6 +319,6 @@ def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):
     from bench.machine.paths import calibration_folder
     from tests.records.test_calibration import FOUND, NOISE
 
-    store.keep_calibrations(calibration_folder(), machine().fingerprint, [FOUND])
+    store.keep_calibrations(calibration_folder(), machine(), [FOUND])
     _, [train, predict] = run_all(launcher, tmp_path, [plan("yolov8n"), plan("yolov8n", mode="predict")])
     assert (train.calibration, predict.calibration) == (NOISE, None)

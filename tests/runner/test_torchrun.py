@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import UsageError
-from bench.runner.launchers.torchrun import ELSEWHERE, Rendezvous, interface, is_distributed, options
+from bench.runner.launchers.torchrun import (
+    ELSEWHERE,
+    Rendezvous,
+    interface,
+    is_distributed,
+    options,
+    unsupported_reason,
+)
 from bench.worker.protocol import CaseJob, OverheadJob
 from tests.jobs import case_job
 
@@ -27,6 +35,21 @@ def test_which_jobs_take_several_processes() -> None:
         True,
     ]
     assert not is_distributed(OverheadJob())
+    assert not is_distributed(dataclasses.replace(case("0+1"), single_process=True)), "DataParallel"
+
+
+@pytest.mark.parametrize(
+    ("axes", "reason"),
+    [
+        ({"device": "0+1", "batch": 2}, ""),
+        ({"device": "2x0+1"}, "device 2x0+1: DataParallel takes the devices of one machine; name those of one."),
+        ({"device": "0+0"}, "device 0+0 names card 0 twice: each process needs a card of its own, as in 0+1."),
+        ({"device": "0+1", "batch": 1}, "batch 1 has no image for each of 2 devices: use 2 or more."),
+    ],
+)
+def test_what_data_parallel_cannot_do_is_said_before_anything_starts(axes: dict[str, object], reason: str) -> None:
+    outcome = unsupported_reason({"mode": "train", "batch": 8, **axes}, single_process=True)
+    assert (outcome.reason if outcome else "") == reason
 
 
 def test_on_one_machine_a_free_port_is_found() -> None:

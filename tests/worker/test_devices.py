@@ -18,6 +18,7 @@ from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
 from bench.worker.effective_settings import device_name
+from bench.worker.monitors.energy import EnergyUnavailable
 from bench.worker.rejection import CaseRejected
 
 from .fake_torch import GIB, FakeTorch
@@ -155,6 +156,22 @@ def test_a_rank_sees_all_cards_of_its_machine_and_takes_its_own(cuda: FakeTorch,
     assert cuda.calls[-1] == ("synchronize", 1)
     assert device_name(SimpleNamespace(type="cuda", index=1), device) == name
     assert device_name(SimpleNamespace(type="cuda", index=0), device) == "0"
+
+
+def test_one_process_takes_all_cards_of_data_parallel(cuda: FakeTorch) -> None:
+    device = open_device("1+0", together=True)
+    assert device.why_unusable() == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1,0"
+    assert (device.torch_device, device.indices, device.taken) == ("cuda:0", [0, 1], 2)
+    assert device_name(SimpleNamespace(type="cuda", index=0), device) == "1+0"
+    assert device.memory()["allocated"]["method"].endswith("; first of 2 devices")
+    assert "first of" not in device.memory()["process"]["method"]
+    with pytest.raises(EnergyUnavailable, match="one process takes several"):
+        device.energy()
+
+
+def test_other_kinds_keep_their_own_indices() -> None:
+    assert (open_device("xpu:1+xpu:3", together=True).indices, open_device("cpu").indices) == ([1, 3], [0])
 
 
 def test_a_rank_whose_machine_has_too_few_cards(cuda: FakeTorch) -> None:

@@ -41,36 +41,36 @@ def test_settings_that_were_not_requested_may_have_any_value() -> None:
 
 
 SUBSTITUTED = [
-    ({}, {"device": "cpu"}, "device 0 was asked, device cpu would run.", ("device",)),
+    ({}, {"device": "cpu"}, "device 0 requested, device cpu would run.", ("device", "format")),
     (
         {"device": "cpu"},
         {"amp": "off"},
-        "amp on was asked, amp off would run: Ultralytics offers no mixed precision here.",
-        ("mode", "device", "amp"),
+        "amp on requested, amp off would run: Ultralytics offers no mixed precision here.",
+        ("mode", "device", "amp", "format"),
     ),
     (
         {"amp": "bf16"},
         {"amp": "on"},
-        "amp bf16 was asked, amp on would run: Ultralytics offers no bfloat16 here.",
-        ("mode", "device", "amp"),
+        "amp bf16 requested, amp on would run: Ultralytics offers no bfloat16 here.",
+        ("mode", "device", "amp", "format"),
     ),
-    ({"amp": "off"}, {"amp": "on"}, "amp off was asked, amp on would run.", ("mode", "device", "amp")),
+    ({"amp": "off"}, {"amp": "on"}, "amp off requested, amp on would run.", ("mode", "device", "amp", "format")),
     (
         {"imgsz": 70},
         {"imgsz": 96},
-        "imgsz 70 was asked, imgsz 96 would run: sizes are rounded up to a multiple of the model's stride.",
+        "imgsz 70 requested, imgsz 96 would run: sizes are rounded up to a multiple of the model's stride.",
         ("mode", "model", "imgsz"),
     ),
     (
         {},
         {"imgsz": "384x640"},
-        "imgsz 640 was asked, imgsz 384x640 would run: sizes are rounded up to a multiple of the model's stride.",
+        "imgsz 640 requested, imgsz 384x640 would run: sizes are rounded up to a multiple of the model's stride.",
         ("mode", "model", "imgsz"),
     ),
     (
         {},
         {"batch": 8},
-        "batch 16 was asked, batch 8 would run: the data set has fewer images than one batch, "
+        "batch 16 requested, batch 8 would run: the dataset has fewer images than one batch, "
         "or the devices cannot share the batch equally.",
         (),
     ),
@@ -87,14 +87,14 @@ def test_a_substitution_says_what_would_run_and_what_decides_it(
 
 def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
     refused = refusal({}, device="cpu", amp="off", batch=8)
-    assert refused.reason.startswith("device 0 was asked, device cpu would run. amp on was asked, amp off would run")
-    assert refused.reason.count("was asked") == 3
+    assert refused.reason.startswith("device 0 requested, device cpu would run. amp on requested, amp off would run")
+    assert refused.reason.count("requested") == 3
     assert refused.scope == ()
 
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
     assert set(ULTRALYTICS.scope) == set(AXES)
-    assert all(set(axes) <= set(Case.__struct_fields__) for axes in ULTRALYTICS.scope.values())
+    assert all(set(axes) <= {*Case.__struct_fields__, "format"} for axes in ULTRALYTICS.scope.values())
 
 
 @pytest.mark.parametrize(
@@ -121,35 +121,35 @@ def test_all_that_is_expected_may_run(amp: str) -> None:
 
 
 CHANGED = [
-    ("optimizer", "AdamW", "optimizer SGD was asked, optimizer AdamW would run."),
-    ("mosaic", 0.0, "mosaic 1.0 was asked, mosaic 0.0 would run."),
-    ("deterministic", False, "deterministic True was asked, deterministic False would run."),
-    ("accumulate", 1, "accumulate 4 was asked, accumulate 1 would run."),
-    ("rect", True, "rect False was asked, rect True would run."),
-    ("shuffle", False, "shuffle True was asked, shuffle False would run."),
-    ("multi_scale", 0.5, "multi_scale False was asked, multi_scale 0.5 would run."),
-    ("epochs", 12, "epochs 100000 was asked, epochs 12 would run."),
-    ("compiled", True, "compiled False was asked, compiled True would run."),
-    ("ema", False, "ema True was asked, ema False would run."),
-    ("loss_scaling", False, "loss_scaling True was asked, loss_scaling False would run."),
-    ("drop_last", True, "drop_last False was asked, drop_last True would run."),
-    ("plots", True, "plots False was asked, plots True would run."),
+    ("optimizer", "AdamW", "optimizer SGD requested, optimizer AdamW would run."),
+    ("mosaic", 0.0, "mosaic 1.0 requested, mosaic 0.0 would run."),
+    ("deterministic", False, "deterministic True requested, deterministic False would run."),
+    ("accumulate", 1, "accumulate 4 requested, accumulate 1 would run."),
+    ("rect", True, "rect False requested, rect True would run."),
+    ("shuffle", False, "shuffle True requested, shuffle False would run."),
+    ("multi_scale", 0.5, "multi_scale False requested, multi_scale 0.5 would run."),
+    ("epochs", 12, "epochs 100000 requested, epochs 12 would run."),
+    ("compiled", True, "compiled False requested, compiled True would run."),
+    ("ema", False, "ema True requested, ema False would run."),
+    ("loss_scaling", False, "loss_scaling True requested, loss_scaling False would run."),
+    ("drop_last", True, "drop_last False requested, drop_last True would run."),
+    ("plots", True, "plots False requested, plots True would run."),
     (
         "cache",
         "npy",
-        "cache False was asked, cache npy would run: "
+        "cache False requested, cache npy would run: "
         "Ultralytics reads .npy files next to images in place of the images; delete them.",
     ),
     (
         "integrations",
         ["mlflow", "wb"],
-        "integrations none was asked, integrations mlflow, wb would run: "
+        "integrations none requested, integrations mlflow, wb would run: "
         "callbacks that talk to something run between the steps.",
     ),
     (
         "weights",
         "from yolov5su.pt",
-        "weights random was asked, weights from yolov5su.pt would run: Ultralytics renames what it is asked for.",
+        "weights random requested, weights from yolov5su.pt would run: Ultralytics renames what it is asked for.",
     ),
 ]
 
@@ -272,18 +272,18 @@ def test_a_further_axis_passes_where_it_runs() -> None:
 @pytest.mark.parametrize(
     ("asked", "runs", "sentence"),
     [
-        (WORKERS, 0, "workers 2 was asked, workers 0 would run: on cpu and mps Ultralytics loads images in the"),
-        (COMPILE, "off", "compile on was asked, compile off would run: torch.compile needs a C++ compiler"),
-        (RMSPROP, "SGD", "optimizer RMSProp was asked, optimizer SGD would run."),
+        (WORKERS, 0, "workers 2 requested, workers 0 would run: on cpu and mps Ultralytics loads images in the"),
+        (COMPILE, "off", "compile on requested, compile off would run: torch.compile needs a C++ compiler"),
+        (RMSPROP, "SGD", "optimizer RMSProp requested, optimizer SGD would run."),
         (
             further("cache", "ram", "cache", "ram"),
             False,
-            "cache ram was asked, cache off would run: ",
+            "cache ram requested, cache off would run: ",
         ),
         (
             further("deterministic", "off", "deterministic", False),
             True,
-            "deterministic off was asked, deterministic on",
+            "deterministic off requested, deterministic on",
         ),
     ],
 )
@@ -301,4 +301,4 @@ def test_a_further_axis_that_cannot_be_read_back_is_not_measured(runs: dict[str,
     with pytest.raises(CaseRejected) as caught:
         compare(ULTRALYTICS, ASKED, {}, {**ASKED, **runs}, [WORKERS])
     assert (caught.value.status, caught.value.scope) == ("unsupported", ("mode", "workers"))
-    assert caught.value.reason == "workers 2 was asked, and what runs cannot be read back."
+    assert caught.value.reason == "workers 2 requested, and what runs cannot be read back."

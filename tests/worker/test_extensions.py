@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.worker import extensions, protocol, tasks
+from bench.worker import extensions, message_json, protocol, tasks
 from bench.worker.channel import Channel
 from bench.worker.workloads import base
 
@@ -33,7 +33,7 @@ def ended(job: protocol.Job) -> protocol.JobEnded:
     tasks.run(job, Channel(write), 0)
     os.close(write)
     with os.fdopen(read, "rb") as lines:
-        event = protocol.event_from_json(lines.read().splitlines()[-1])
+        event = message_json.event_from_json(lines.read().splitlines()[-1])
     assert isinstance(event, protocol.JobEnded)
     return event
 

@@ -13,7 +13,8 @@ import pytest
 from bench.environments.interpreter import Interpreter
 from bench.runner.launchers import fork_server as launcher
 from bench.worker import fork_server
-from bench.worker.protocol import ServerReady, WorkerForked, job_from_json, to_json
+from bench.worker.message_json import job_from_json, to_json
+from bench.worker.protocol import ServerReady, WorkerForked
 from tests.jobs import case_job
 
 

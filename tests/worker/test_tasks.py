@@ -36,7 +36,8 @@ print(loader.exitcode, flush=True)
 
 
 @pytest.mark.parametrize(
-    ("amp", "takes"), [("half", "takes off, on, bf16, forced-bf16, forced-fp16."), ("", "takes off, on, bf16, forced-")]
+    ("amp", "takes"),
+    [("half", "takes off, on, bf16, forced-bf16, forced-fp16, int8."), ("", "takes off, on, bf16, forced-")],
 )
 def test_a_precision_that_a_workload_does_not_take_is_unsupported(amp: str, takes: str) -> None:
     case = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": amp, "batch": 4, "imgsz": 64}
@@ -44,7 +45,7 @@ def test_a_precision_that_a_workload_does_not_take_is_unsupported(amp: str, take
     with pytest.raises(CaseRejected) as caught:
         tasks.measure(job, None, None, SingleProcess())  # type: ignore[arg-type]
     assert (caught.value.status, caught.value.scope) == ("unsupported", ("model", "amp"))
-    assert caught.value.reason.startswith(f"amp {amp} was asked: the workload ultralytics {takes}")
+    assert caught.value.reason.startswith(f"amp {amp} requested: the workload ultralytics {takes}")
 
 
 @pytest.fixture

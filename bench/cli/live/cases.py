@@ -57,7 +57,7 @@ class CaseChoice(msgspec.Struct, frozen=True):
             interpreters: at least one has to know each model and data set that is given by name.
 
         Raises:
-            UsageError: where no interpreter does.
+            UsageError: where no interpreter does, or one lacks a package for each of the cases.
         """
         data = any_of(lambda interpreter: find_data(self.data, interpreter), interpreters)
         if self.ids:
@@ -72,7 +72,10 @@ class CaseChoice(msgspec.Struct, frozen=True):
                 plans += expand_grid(chosen, [], {**usual, **self.values, "device": [device]}, data, self.threads)
         else:
             plans = expand_grid(profile("regress"), devices()[:1], self.values, data, self.threads)
-        for model in dict.fromkeys(plan.case.model for plan in plans):
+        models = dict.fromkeys(plan.case.model for plan in plans)
+        for interpreter in interpreters:
+            interpreter.check_models(models)
+        for model in models:
             any_of(functools.partial(check_model, model), interpreters)
         return plans
 

@@ -25,7 +25,7 @@ class SharedOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     axes: dict[str, list[Any]]
     data: Annotated[str, typer.Option(help="An Ultralytics data yaml; default: a generated dataset.")] = ""
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: the workload's own choice.")] = 0
     margin: Annotated[
         str,
         typer.Option(metavar="PERCENT", help="Equivalence margin of speed; default: what calibrate found, or 3%."),

@@ -3,24 +3,33 @@
 from .atomic import encoded, write_whole
 from .decoding import without_collecting
 from .reading import (
+    UNREADABLE,
     comparisons_of,
+    decode_file,
     files,
+    fleet_runs,
     read,
     read_calibrations,
     read_ceilings,
     read_comparison,
     read_comparisons,
+    read_fleet,
     read_options,
+    read_tunings,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
-from .writing import Store, keep_calibrations
+from .writing import Store, Stored, keep_calibrations
 
 __all__ = [
+    "UNREADABLE",
     "Store",
+    "Stored",
     "check_new_run",
     "comparisons_of",
+    "decode_file",
     "encoded",
     "files",
+    "fleet_runs",
     "keep_calibrations",
     "new_run_name",
     "read",
@@ -28,7 +37,9 @@ __all__ = [
     "read_ceilings",
     "read_comparison",
     "read_comparisons",
+    "read_fleet",
     "read_options",
+    "read_tunings",
     "resolve_run",
     "runs",
     "without_collecting",

@@ -26,10 +26,15 @@ def encoded(item: msgspec.Struct) -> bytes:
     return NUMBERS.sub(lambda match: b" ".join(match[0].split()), text) + b"\n"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
     """Write a file so that a reader sees the old one or the new one, whatever happens meanwhile.
 
     A file system that knows neither modes nor ``fsync`` (some network shares, FUSE) holds the file all the same.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        lasting: whether to wait until it outlasts a power cut; many files that can be made again need not.
 
     Raises:
         OSError: where it cannot be written.
@@ -39,12 +44,14 @@ def write_whole(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            with _where_supported():
-                os.fsync(file.fileno())
+            if lasting:
+                with _where_supported():
+                    os.fsync(file.fileno())
         with _where_supported():
             os.chmod(name, 0o644)
         os.replace(name, path)
-        _sync_folder(path.parent)
+        if lasting:
+            _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

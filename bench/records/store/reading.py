@@ -10,16 +10,21 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from bench.errors import UsageError
+from bench.machine.description import Machine
 from bench.records import calibration, migrations
 from bench.records.calibration import Calibrations
 from bench.records.ceiling import PREFIX, Ceiling
 from bench.records.comparison import COMPARISON, Comparison
+from bench.records.fleet import FILE_NAME as FLEET
+from bench.records.fleet import SCHEMA as FLEET_SCHEMA
+from bench.records.fleet import FleetRun
 from bench.records.migrations import Unreadable, migrate
 from bench.records.record import Record
 from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import SCHEMA as OPTIONS_SCHEMA
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.decoding import Known, decoded, without_collecting
+from bench.records.tune import TUNE, Tuning
 
 UNREADABLE = (
     Unreadable,
@@ -57,7 +62,7 @@ def is_ceiling(name: str) -> bool:
 
 def is_record(name: str) -> bool:
     """Whether a file of this name is to hold the record of a case."""
-    return name not in (COMPARISON, OPTIONS) and not is_ceiling(name)
+    return name not in (COMPARISON, OPTIONS, FLEET, TUNE) and not is_ceiling(name)
 
 
 def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
@@ -70,6 +75,12 @@ def _ceiling(file: Path, content: bytes, known: Known) -> Ceiling:
     return msgspec.convert(migrate(migrations.CEILING, msgspec.json.decode(content)), Ceiling)
 
 
+def _tuning(file: Path, content: bytes, known: Known) -> Tuning:
+    tuning = msgspec.convert(migrate(migrations.TUNE, msgspec.json.decode(content)), Tuning)
+    tuning.run = file.absolute().parent.name
+    return tuning
+
+
 RECORDS = Kind[Record](
     matches=is_record,
     decode=lambda file, content, known: decoded(content, known),
@@ -80,6 +91,10 @@ COMPARISONS = Kind[Comparison](
     matches=lambda name: name == COMPARISON,
     decode=_comparison,
     order=lambda comparison: (comparison.started, comparison.run),
+)
+
+TUNINGS = Kind[Tuning](
+    matches=lambda name: name == TUNE, decode=_tuning, order=lambda tuning: (tuning.started, tuning.run)
 )
 
 
@@ -103,6 +118,11 @@ def read_ceilings(sources: Sequence[Path]) -> tuple[list[Ceiling], list[str]]:
 def read_comparisons(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
     """Read all comparisons under the given folders and files, oldest first; sentences and errors as in :func:`read`."""
     return _read(sources, COMPARISONS)
+
+
+def read_tunings(sources: Sequence[Path]) -> tuple[list[Tuning], list[str]]:
+    """Read all searches for the fastest settings, oldest first; sentences and errors as in :func:`read`."""
+    return _read(sources, TUNINGS)
 
 
 def comparisons_of(results: Path) -> list[Comparison]:
@@ -143,25 +163,69 @@ def read_options(folder: Path) -> RequestedOptions | None:
     return options
 
 
-def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
-    """Read the calibrations of a machine, given by its fingerprint.
+def read_fleet(folder: Path) -> FleetRun:
+    """Return the machines of a fleet's run.
+
+    Raises:
+        UsageError: where the run is no fleet's, its file cannot be read, or it is of a newer version.
+    """
+    file = folder / FLEET
+    try:
+        fleet = msgspec.json.decode(file.read_bytes(), type=FleetRun)
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is no run of a fleet: there is no {FLEET} in it.") from None
+    except UNREADABLE as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from error
+    if fleet.schema > FLEET_SCHEMA:
+        raise UsageError(f"{file} was written by a newer yolopace: use that one.")
+    return fleet
+
+
+def fleet_runs(results: Path) -> list[str]:
+    """List the runs of fleets in a results folder by name: oldest first, where the names were not chosen."""
+    return sorted(file.parent.name for file in results.glob(f"*/{FLEET}"))
+
+
+def decode_file(content: bytes) -> Record | Ceiling:
+    """Return the record or the ceiling that a file holds.
+
+    Raises:
+        One of :data:`UNREADABLE`: where it holds neither.
+    """
+    try:
+        return decoded(content, {})
+    except UNREADABLE as error:
+        try:
+            return _ceiling(Path(), content, {})
+        except UNREADABLE:
+            raise error from None
+
+
+def read_calibrations(folder: Path, machine: Machine) -> tuple[Calibrations, str]:
+    """Read the calibrations of a machine; those of older versions are found by its fingerprint.
 
     Returns:
         The calibrations, empty where the machine was never calibrated; and one sentence on a file that cannot be read,
         or an empty string.
     """
-    file, nothing = folder / calibration.file_name(machine), Calibrations(machine=machine, calibrations=[])
+    nothing, file = Calibrations(machine=machine.key, calibrations=[]), calibration_file(folder, machine)
+    if file is None:
+        return nothing, ""
     try:
         content = msgspec.json.decode(file.read_bytes())
         calibrations = msgspec.convert(migrate(migrations.CALIBRATION, content), Calibrations)
-        if calibrations.machine == machine:
-            return calibrations, ""
+        if calibrations.file_name == file.name:
+            return msgspec.structs.replace(calibrations, machine=machine.key), ""
         why = f"they are of another machine, {calibrations.machine}"
-    except FileNotFoundError:
-        return nothing, ""
     except UNREADABLE as error:
         why = str(error)
     return nothing, f"calibrations in {file} are left out: {why}; to have new ones, run python -m bench calibrate."
+
+
+def calibration_file(folder: Path, machine: Machine) -> Path | None:
+    """Return the file of a machine's calibrations: by its ID, else by its fingerprint; None where it has none."""
+    files = (folder / calibration.file_name(name) for name in (machine.key, machine.fingerprint))
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[str]]:
@@ -180,14 +244,21 @@ def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[s
 
 
 def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
-    """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs."""
+    """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs.
+
+    The run of a fleet has a folder for each machine.
+    """
     paths: list[Path] = []
     for source in sources:
         if source.is_file():
             paths += [source] if kind.matches(source.name) else []
         elif source.is_dir():
             for folder in (source, *_folders(source)):
-                paths += [folder / name for name in sorted(_names(folder)) if kind.matches(name)]
+                names = sorted(_names(folder))
+                paths += [folder / name for name in names if kind.matches(name)]
+                if FLEET in names and folder != source:
+                    for inner in _folders(folder):
+                        paths += [inner / name for name in sorted(_names(inner)) if kind.matches(name)]
         else:
             raise UsageError(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(paths))

@@ -10,16 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.machine.description import Machine
 from bench.records.calibration import Calibration, Calibrations, Lockstep
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.fleet import FleetRun
 from bench.records.record import Record
 from bench.records.requested_options import FILE_NAME as OPTIONS
 from bench.records.requested_options import RequestedOptions
 from bench.records.store.atomic import encoded, write_whole
-from bench.records.store.reading import read, read_calibrations
+from bench.records.store.reading import calibration_file, read, read_calibrations
+from bench.records.tune import Tuning
 
-Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun | Tuning
 
 
 class Store:
@@ -146,7 +149,7 @@ class Store:
 
 
 def keep_calibrations(
-    folder: Path, machine: str, calibrations: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
+    folder: Path, machine: Machine, calibrations: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
 ) -> str:
     """Add calibrations to the file of a machine (:meth:`Calibrations.merge`).
 
@@ -156,11 +159,10 @@ def keep_calibrations(
         An empty string, or one sentence on why they could not be written.
     """
     known, complaint = read_calibrations(folder, machine)
-    store, merged = Store.at(folder), known.merge(calibrations, lockstep)
-    file = store.path(merged)
+    store, merged, file = Store.at(folder), known.merge(calibrations, lockstep), calibration_file(folder, machine)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if complaint:
+        if complaint and file is not None:
             os.replace(file, file.with_suffix(".json.old"))
     except OSError as error:
         return f"the calibration cannot be kept in {folder}: {error.strerror or error}."

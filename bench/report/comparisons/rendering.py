@@ -13,7 +13,7 @@ import jinja2
 from bench import __version__
 from bench.errors import UsageError
 from bench.records.store import write_whole
-from bench.report import labels, page, tables
+from bench.report import labels, links, page, tables
 from bench.report.plots import Plot
 from bench.text import cleaned, encode
 
@@ -54,7 +54,15 @@ def render_html(kind: str, context: Mapping[str, Any], plots: Sequence[Plot]) ->
     """Render the page as one HTML file."""
     style = page.style_sheet("page.css", "comparison.css")
     template = page.templates(autoescape=True).get_template(f"{kind}.html.jinja")
-    text = template.render({kind: context}, plots=plots, svg=page.inline, style=style, version=__version__)
+    text = template.render(
+        {kind: context},
+        plots=plots,
+        svg=page.inline,
+        style=style,
+        version=__version__,
+        docs=links.docs,
+        repository=links.REPOSITORY,
+    )
     return page.keep_units(text)
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.metrics import RATIO, SHARE, Metric
+from bench.analysis.units import in_units
 from bench.report import labels
 from bench.report.plots import facets, palette, scale, style
 
@@ -54,7 +55,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
                 value=value,
                 low=float(low) if labels.there(low) else float("nan"),
                 high=float(high) if labels.there(high) else float("nan"),
-                shown=show(value),
+                shown=in_units(show(value), row),
             )
         )
     return rows
@@ -78,6 +79,7 @@ def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
         divisor = 1.0
     else:
         divisor = _plain_axis(axes, rows, metric)
+        axes.set_xlabel(facets.in_units(axes.get_xlabel(), part))
     for place, row in zip(places, rows, strict=True):
         value, ends = row.value / divisor, (row.low / divisor, row.high / divisor)
         unclear = metric.unit == RATIO and row.low <= 1 <= row.high

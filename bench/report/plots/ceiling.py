@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.metrics import BYTES, METRICS
+from bench.analysis.units import shared_unit, units_of_case
 from bench.cases.case import FIXED
 from bench.ceiling.findings import memory_model
 from bench.formatting import format_bytes
@@ -76,7 +77,7 @@ def words(ceiling: Ceiling) -> dict[str, str]:
     """Return the axes of a ceiling as texts, by name."""
     case = ceiling.case
     values = labels.case_values(case)
-    values_of = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
+    values_of = {axis: labels.point(values, [axis]) for axis in FIXED if axis not in ("mode", "batch")}
     further = " · ".join(labels.axis_value(axis, value) for axis, value in case.further)
     return {**values_of, "further": further, **versions_of(ceiling)}
 
@@ -91,6 +92,11 @@ def versions_of(ceiling: Ceiling) -> dict[str, str]:
         "granularity": f"steps of {ceiling.granularity}",
         "recipe": f"recipe {ceiling.recipe.fingerprint[:8]}",
     }
+
+
+def unit_of(ceilings: Sequence[Ceiling]) -> str:
+    """Return what the batches of ceilings consist of, in the singular: ``image``; ``item`` where they differ."""
+    return shared_unit([units_of_case(ceiling.case) for ceiling in ceilings])
 
 
 def limit(ceiling: Ceiling) -> str:
@@ -161,7 +167,7 @@ def figure(lines: Sequence[Series], models: Sequence[str] = ()) -> Figure:
     divisor, symbol = scale.unit(metric, [*peaks, *limits])
     drawn, axes = style.canvas(HEIGHT)
     axes.set_title(" · ".join(_shared(lines)))
-    axes.set_xlabel("Batch (images per step)")
+    axes.set_xlabel(f"Batch ({unit_of([line.ceiling for line in lines])}s per step)")
     axes.set_ylabel(scale.title(metric, symbol))
     widest = max(batch for line in lines for batch in [*(b for b, _ in line.points), *line.crosses])
     axes.set_xlim(0, widest * 1.06)
@@ -219,7 +225,7 @@ def alt(lines: Sequence[Series]) -> str:
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
         fit = line.ceiling.memory_fit
-        grows = f", {BYTES.show(fit.slope)} per image" if fit else ""
+        grows = f", {BYTES.show(fit.slope)} per {unit_of(line.ceilings)}" if fit else ""
         ends = []
         for ceiling in line.ceilings:
             least = "at least " if ceiling.stop_reason in ("", "limit") else ""

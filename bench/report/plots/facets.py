@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.table import axes_of
+from bench.analysis.units import IMAGE
 from bench.cases.axes import NOT_ASKED, axes
 from bench.report import labels
 
@@ -89,6 +90,12 @@ def across(columns: Iterable[Any]) -> tuple[str, ...]:
 def dividing(columns: Iterable[Any], x: str = "batch") -> tuple[str, ...]:
     """Return the axes, without ``x``, that divide a table too large for one panel, in order."""
     return tuple(name for name in (*down(columns), *across(columns)) if name not in (x, "batch"))
+
+
+def in_units(text: str, table: pd.DataFrame) -> str:
+    """Return a text about images in the unit of the rows of a table: ``sequences/s``; items where rows differ."""
+    units = list(dict.fromkeys(table["unit"])) if "unit" in table else [IMAGE]
+    return text.replace(IMAGE, str(units[0]) if len(units) == 1 else "item")
 
 
 def slug(*parts: str) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import msgspec
 import pandas as pd
 from matplotlib.axes import Axes
@@ -110,8 +111,9 @@ def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], bet
 def figure(panel: Map) -> Figure:
     """Draw the panel; call it within :func:`style.styled`."""
     lines = max(name.count("\n") + 1 for name in panel.columns)
-    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(panel.rows))
-    axes.set_title(panel.title)
+    with matplotlib.rc_context({"axes.titley": None}):  # above the ticks
+        drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(panel.rows))
+        axes.set_title(panel.title)
     axes.set_xlim(0, len(panel.columns))
     axes.set_ylim(len(panel.rows), 0)
     axes.xaxis.tick_top()

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
+from bench.analysis.units import in_units
 from bench.cases.axes import NOT_ASKED, further_axes
 from bench.report import labels
 from bench.report.plots import facets, palette, scale, style
@@ -135,10 +136,10 @@ def figure(part: pd.DataFrame, metric: Metric, models: Sequence[str] = ()) -> Fi
     drawn, axes = style.canvas(HEIGHT)
     x = x_axis(part) or "batch"
     axes.set_title(facets.title(part, ("mode", *keys(part, x))))
-    axes.set_ylabel(scale.title(metric, symbol, logarithmic))
+    axes.set_ylabel(facets.in_units(scale.title(metric, symbol, logarithmic), part))
     xs = sorted({place for line in lines for place in [*line.xs, *([line.wall] if line.wall else [])]})
     if x == "batch":
-        axes.set_xlabel("Batch (images per step, log scale)")
+        axes.set_xlabel(facets.in_units("Batch (images per step, log scale)", part))
         axes.set_xscale("log", base=2)
         axes.set_xlim(xs[0] / 1.3, xs[-1] * 1.3)
         scale.set_ticks(axes.xaxis, kept := scale.thinned(list(map(int, xs))), [str(place) for place in kept])
@@ -275,7 +276,7 @@ def alt(part: pd.DataFrame, metric: Metric) -> str:
     names = facets.varying(part, (*keys(part, x), x))
     rows = sorted(labels.rows(part[part[metric.key].notna()]), key=lambda row: float(row[metric.key]))
     show = scale.shower(metric, [float(row[metric.key]) for row in rows])
-    low, high = (f"{show(r[metric.key])} ({labels.point(r, names)})" for r in (rows[0], rows[-1]))
+    low, high = (f"{in_units(show(r[metric.key]), r)} ({labels.point(r, names)})" for r in (rows[0], rows[-1]))
     walls = [line for line in lines if line.wall]
     full = f"; {labels.count(len(walls), 'line')} of them ran out of memory" if walls and len(lines) > 1 else ""
     if walls and len(lines) == 1:

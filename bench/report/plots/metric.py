@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
+from bench.analysis.units import in_units
 from bench.cases.axes import NOT_ASKED
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, line_by_batch, scale
@@ -32,7 +33,7 @@ def plots(
         question: that they help to answer.
         models: all models of the page, in order.
     """
-    lines, single = line_by_batch.parts(table, metric)
+    lines, single = line_by_batch.parts(_drawn_columns(table, metric), metric)
     panels = [
         finished(
             key=key,
@@ -58,6 +59,13 @@ def plots(
         )
         for key, part in keyed(f"{name}-by-case", bars)
     ]
+
+
+def _drawn_columns(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Return a table without the columns that no panel of the metric reads: cutting a narrow frame is quick."""
+    ends = (f"{metric.key}_low", f"{metric.key}_high")
+    names = {*axes_of(table), "status", "unit", "size_unit", metric.key, *ends}
+    return table[[name for name in table.columns if name in names]]
 
 
 def keyed(name: str, parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
@@ -107,7 +115,7 @@ def data(part: pd.DataFrame, metric: Metric) -> Data:
     for row in labels.rows(facets.ordered(part, keys)):
         cells = axis_cells(row)
         value = row[metric.key]
-        cells.append(show(value) if labels.there(value) else labels.status(row["status"]))
+        cells.append(in_units(show(value), row) if labels.there(value) else labels.status(row["status"]))
         if has_ends:
             cells.append(labels.ends(unit, row[f"{metric.key}_low"], row[f"{metric.key}_high"]) or labels.NONE)
         rows.append(tuple(cells))

@@ -31,8 +31,8 @@ HUES: tuple[tuple[Shades, Shades], ...] = (
 """Hues of models, on white and on black, with three shades for the lines of one model."""
 
 PHASES: tuple[tuple[str, str], ...] = (
-    ("#7d4b63", "#d9a3bd"),
-    ("#5b6b80", "#8494ab"),
+    ("#6d3a56", "#d9a3bd"),
+    ("#9a6813", "#b38433"),
     ("#3f6690", "#8fb4de"),
     ("#1d2f4a", "#dbe6f5"),
     ("#57671f", "#b9c98f"),

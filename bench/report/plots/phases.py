@@ -41,9 +41,10 @@ def plots(view: View) -> list[Plot]:
             title=TITLE,
             figure=functools.partial(figure, part),
             alt=alt(part),
-            caption=(
+            caption=facets.in_units(
                 "Time per image is that of a step divided by its batch, so that batches compare. "
-                "Phases are means over the window; everything else is time that no phase covers."
+                "Phases are means over the window; everything else is time that no phase covers.",
+                part,
             ),
             data=data(part),
             question="time",
@@ -88,7 +89,12 @@ def figure(part: pd.DataFrame) -> Figure:
     ends = [format_duration(sum_of_phases(row)) for row in every]
     title = facets.title(part)
     return stacked_bars.figure(
-        title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends, "total"
+        title,
+        [labels.point(row, names) for row in every],
+        layers,
+        facets.in_units("Time per image (ms)", part),
+        ends,
+        "total",
     )
 
 
@@ -102,7 +108,7 @@ def alt(part: pd.DataFrame) -> str:
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
         texts.append(f"{what} {format_duration(sum_of_phases(row))}, {largest / sum_of_phases(row):.0%} {_word(name)}")
-    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(texts)}."
+    return f"{TITLE}, {facets.title(part)}: {facets.in_units('time per image', part)}, {'; '.join(texts)}."
 
 
 def _word(name: str) -> str:
@@ -114,7 +120,7 @@ def data(part: pd.DataFrame) -> Data:
     columns = (
         *(labels.axis_title(axis) for axis in labels.case_axes(part)),
         "Time per step",
-        "Time per image",
+        facets.in_units("Time per image", part),
         *map(_word, (*PARTS, REST)),
     )
     lines = []

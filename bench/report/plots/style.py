@@ -46,6 +46,7 @@ RC: dict[str, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 12,
+    "axes.titley": 1.0,  # not found anew from the texts around it at each drawing
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -75,9 +76,14 @@ STANDALONE = (
 def styled() -> Iterator[None]:
     """Apply the settings of matplotlib for drawing; the user's settings are restored afterwards."""
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
+        apply()
         yield
+
+
+def apply() -> None:
+    """Apply the settings of matplotlib for drawing, for a process that does nothing else."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(RC)
 
 
 def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:

@@ -19,6 +19,7 @@ from bench.report.sections import (
     recipes,
     scaling,
     settings,
+    tuning,
 )
 from bench.report.sections.section import Section, Table
 
@@ -26,6 +27,7 @@ __all__ = ["SECTIONS", "Section", "Table", "register", "unregister"]
 
 SECTIONS: list[Section] = [
     headline.SECTION,
+    tuning.SECTION,
     provenance.SECTION,
     measurements.SECTION,
     *drawings.SECTIONS,

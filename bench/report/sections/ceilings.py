@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bench.analysis.ceilings import format_stop_reason, setting
+from bench.analysis.units import Units, units_of_case
 from bench.cases.case import tokens
 from bench.ceiling.findings import memory_model
 from bench.formatting import format_duration
@@ -32,14 +33,14 @@ MODEL_NOTE = (
     "drawn at the height that the model predicts, without a model at the top."
 )
 
-COLUMNS = ("Case", "Largest batch", "Limit", "Peak memory", "Memory per image")
+COLUMNS = ("Case", "Largest batch", "Limit", "Peak memory")
 
 
 class Row(msgspec.Struct, frozen=True):
     """One ceiling as texts.
 
     Attributes:
-        cells: as in :data:`COLUMNS`.
+        cells: as in :data:`COLUMNS`, and the memory per image or other unit.
         under: remark on the largest batch: why the search stopped, or why the batch is unknown.
         broken: whether the user should look into it.
         cards: the largest batch per card size; as tried if it was tried.
@@ -55,7 +56,7 @@ class Ceilings(msgspec.Struct, frozen=True):
     """The section of one machine.
 
     Attributes:
-        columns: headings, including those of the cards.
+        columns: headings: :data:`COLUMNS`, memory per image or other unit, and the cards.
         rows: one per ceiling.
         note: how the figures were measured.
         plots: memory against batch.
@@ -122,11 +123,15 @@ def section(ceilings: Sequence[Ceiling], models: Sequence[str] = ()) -> Ceilings
     probes = sum(len(search.probes) for search in ordered)
     seconds = sum(probe.seconds for search in ordered for probe in search.probes)
     return Ceilings(
-        columns=(*COLUMNS, *(f"In {ceiling.show_limit(size)}" for size in cards)),
+        columns=(
+            *COLUMNS,
+            f"Memory per {ceiling.unit_of(ordered)}",
+            *(f"In {ceiling.show_limit(size)}" for size in cards),
+        ),
         rows=_rows(ordered, cards),
         note=(
             f"{_shared(ordered)}Each of {labels.count(probes, 'batch', 'batches')} was tried in a fresh process that "
-            f"trains a few steps with the optimizer, on images full of boxes, in {format_duration(seconds)}."
+            f"trains a few steps with the optimizer{_full(ordered)}, in {format_duration(seconds)}."
             f"{_held(ordered)}"
         ),
         plots=ceiling.plots(ordered, models),
@@ -143,6 +148,12 @@ def apart(search: Ceiling, others: Sequence[Ceiling]) -> str:
     """Format differences from others, except case and limit: ``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``."""
     every = [ceiling.versions_of(other) for other in (search, *others)]
     return "".join(f", {every[0][key]}" for key in every[0] if len({each[key] for each in every}) > 1)
+
+
+def _full(ceilings: Sequence[Ceiling]) -> str:
+    """Describe the images of a search of Ultralytics models; other workloads have no boxes."""
+    known = {units_of_case(search.case).name == Units().name for search in ceilings}
+    return ", on images full of boxes" if known == {True} else ""
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:

@@ -1,10 +1,13 @@
-"""Claims of guides, and their verdicts on one machine."""
+"""Claims of guides that the records of one machine decide."""
 
 from __future__ import annotations
+
+import msgspec
 
 from bench.analysis.table import newest_rows
 from bench.claims.claim import ClaimResult, ClaimVerdict, Evidence
 from bench.claims.verdicts import judge_claims
+from bench.report import labels
 from bench.report.inputs import MachineInputs, records_of
 from bench.report.sections import ceilings
 from bench.report.sections.section import Section
@@ -12,11 +15,31 @@ from bench.report.sections.section import Section
 DECIDED = (ClaimVerdict.HOLDS, ClaimVerdict.FAILS)
 
 
-def build(machine: MachineInputs) -> list[ClaimResult] | None:
-    """Judge all claims by the rows and ceilings of a machine, and return those that are decided; None without any."""
+class Claims(msgspec.Struct, frozen=True):
+    """The section of one machine.
+
+    Attributes:
+        decided: claims with a verdict.
+        others: number of claims without one.
+    """
+
+    decided: list[ClaimResult]
+    others: int
+
+    @property
+    def rest(self) -> str:
+        """One sentence on the claims without a verdict; empty if there are none."""
+        number = labels.count(self.others, "other claim")
+        verb = "needs" if self.others == 1 else "need"
+        return f"{number} of guides {verb} conditions that were not measured here" if self.others else ""
+
+
+def build(machine: MachineInputs) -> Claims | None:
+    """Judge all claims by the rows and ceilings of a machine; None if none is decided."""
     own = Evidence(machine.table, machine.records, ceilings.newest(machine.ceilings), machine.page.accuracy)
     results = judge_claims(own._replace(elsewhere=_elsewhere(machine)))
-    return [result for result in results if result.verdict in DECIDED] or None
+    decided = [result for result in results if result.verdict in DECIDED]
+    return Claims(decided, len(results) - len(decided)) if decided else None
 
 
 def _elsewhere(machine: MachineInputs) -> Evidence | None:

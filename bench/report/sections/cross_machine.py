@@ -101,6 +101,13 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         where = _where(row)
         cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
     shown = [name for name in keys if name != "mode" or rows["mode"].nunique() > 1]  # the heading has the only mode
+    decimals = {
+        where: labels.spread_decimals(
+            *([row[f"images_per_second_{end}"] for row in members] for end in ("low", "high"))
+        )
+        for where in columns
+        if (members := [by_column[where] for by_column in cells.values() if where in by_column])
+    }
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
         machines.Series(
@@ -112,16 +119,26 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
         tuple(names),
-        [_line(dict(zip(keys, key, strict=True)), shown, by_column, list(columns)) for key, by_column in cells.items()],
+        [
+            _line(dict(zip(keys, key, strict=True)), shown, by_column, list(columns), decimals)
+            for key, by_column in cells.items()
+        ],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
 
 
 def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
-    """Return a short name per column: the first GPU or the CPU, the device, and more if needed to be unique."""
+    """Return a short name per column: the first GPU or the CPU, the device, and more if needed to be unique.
+
+    Of torch and Ultralytics, only versions that differ are named.
+    """
+    columns = list(columns)
     short = [f"{labels.to_one_line(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
-    longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
+    packages = [(2, "torch"), (3, "Ultralytics")]
+    differing = [(place, package) for place, package in packages if len({w[place] for w in columns}) > 1]
+    versions = [" · ".join(f"{package} {w[place]}" for place, package in differing) for w in columns]
+    longer = [" · ".join(filter(None, (version, name))) for version, name in zip(versions, short, strict=True)]
     apart = [f"{name} · ID {w[0][:SHORT_ID]}" for w, name in zip(columns, short, strict=True)]
     full = [f"{w[0][:SHORT_ID]} · {name}" for w, name in zip(columns, longer, strict=True)]
     for names in (short, longer, apart, full):
@@ -139,6 +156,7 @@ def _line(
     names: Sequence[str],
     by_column: dict[tuple[Any, ...], dict[str, Any]],
     columns: list[tuple[Any, ...]],
+    decimals: dict[tuple[Any, ...], int],
 ) -> Line:
     time = METRICS["seconds_per_epoch"].unit
     best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
@@ -147,7 +165,7 @@ def _line(
         cells=tuple(
             (
                 time.show(by_column[where]["seconds_per_epoch"]),
-                _rate(by_column[where]),
+                _rate(by_column[where], decimals[where]),
                 where == best,
             )
             if where in by_column
@@ -157,8 +175,8 @@ def _line(
     )
 
 
-def _rate(row: dict[str, Any]) -> str:
+def _rate(row: dict[str, Any], decimals: int) -> str:
     """Format a throughput with its interval and flags: ``23.1 images/s (± 2.6 %) †``."""
     point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
-    interval = labels.spread(RATE, point, low, high)
+    interval = labels.spread(RATE, point, low, high, decimals)
     return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["flags"]))))

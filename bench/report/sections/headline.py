@@ -7,7 +7,7 @@ import msgspec
 from bench.analysis.reference import reference_cases
 from bench.analysis.reference_ratios import reference_ratios
 from bench.records.record import Record
-from bench.report import labels
+from bench.report import labels, tuning
 from bench.report.headline import cards, names, recommendation, training_time, warnings
 from bench.report.history import change_sentence
 from bench.report.inputs import MachineInputs
@@ -67,9 +67,14 @@ def build(machine: MachineInputs) -> Headline:
         cautions,
         changes,
         figures,
-        recommendation.recommend(table, train, record, ceilings),
+        _proven(machine) or recommendation.recommend(table, train, record, ceilings),
         training_time.training_time(train, record, page.epoch_images, page.epochs),
     )
+
+
+def _proven(machine: MachineInputs) -> recommendation.Recommendation | None:
+    """Return the settings that the newest search for the fastest ones has proven; None without one."""
+    return next(filter(None, map(tuning.recommended, reversed(machine.tunings))), None)
 
 
 def _sentence(machine: MachineInputs) -> str:

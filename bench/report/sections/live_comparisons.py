@@ -76,11 +76,17 @@ def _line(result: ComparisonResult) -> Line:
             format_estimate(estimate) if estimate else labels.NONE,
             (format_interval(estimate) or labels.NONE) if estimate else labels.NONE,
             f"± {format_share(comparison.margin)}",
-            f"{result.pairs:,}",
+            _pairs(result),
         ),
         verdict=str(result.conclusion),
         sentence=" ".join(conclusion(result)),
     )
+
+
+def _pairs(result: ComparisonResult) -> str:
+    """Format the number of pairs that the figure comes from: ``8``; ``4 of 8`` where a confirmation replaced others."""
+    counted = sum(len(finding.counted) for finding in result.findings)
+    return f"{result.pairs:,}" if counted in (0, result.pairs) else f"{counted:,} of {result.pairs:,}"
 
 
 def build(machine: MachineInputs) -> Upgrades | None:

@@ -62,7 +62,7 @@ def common_reason(record: Record) -> str:
 
 
 def format_reason(record: Record) -> str:
-    """Format status and reason: ``substituted: amp on was asked, ...``."""
+    """Format status and reason: ``substituted: amp on requested, ...``."""
     return f"{labels.status(record.outcome.status.value)}: {common_reason(record)}"
 
 

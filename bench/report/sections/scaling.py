@@ -12,7 +12,7 @@ from bench.report import labels
 from bench.report.inputs import MachineInputs
 from bench.report.sections.section import Section, Table
 
-COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", "Interval")
+COLUMNS = ("Case", "Speed-up", "Scaling efficiency", "Interval", "Against one device with")
 
 
 def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
@@ -31,16 +31,16 @@ def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
         "Speed-up is the throughput of all devices together over that of one. Scaling efficiency is the speed-up per "
         "device; 100 % is linear scaling."
     )
-    return Table(COLUMNS, rows, note, labels=2) if rows else None
+    return Table(COLUMNS, rows, note) if rows else None
 
 
 def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     return (
         labels.case(row) + versions,
-        KINDS[str(row["scaling"])],
         RATIO.show(float(str(row["speedup"]))),
         SHARE.show(float(str(row["efficiency"]))),
         labels.ends(SHARE, row["efficiency_low"], row["efficiency_high"]) or labels.NONE,
+        KINDS[str(row["scaling"])],
     )
 
 

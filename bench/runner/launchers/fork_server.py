@@ -17,16 +17,8 @@ from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.runner.launchers.base import START_LIMIT, log_file
 from bench.runner.worker_process import Worker
-from bench.worker.protocol import (
-    Event,
-    Job,
-    ServerReady,
-    ServerUnusable,
-    WorkerForked,
-    WorkerReaped,
-    event_from_json,
-    to_json,
-)
+from bench.worker.message_json import event_from_json, to_json
+from bench.worker.protocol import Event, Job, ServerReady, ServerUnusable, WorkerForked, WorkerReaped
 from bench.worker.workloads.base import find, workloads
 
 KEPT = 64 * 2**10

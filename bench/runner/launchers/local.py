@@ -21,7 +21,8 @@ from bench.runner.launchers.base import LocalExitCode, log_file
 from bench.runner.launchers.fork_server import ForkServer
 from bench.runner.launchers.torchrun import is_distributed, launch_ranks
 from bench.runner.worker_process import Worker
-from bench.worker.protocol import Assignment, CaseJob, Job, to_json
+from bench.worker.message_json import to_json
+from bench.worker.protocol import Assignment, CaseJob, Job
 from bench.worker.workloads.base import workloads
 
 

@@ -18,7 +18,8 @@ from bench.environments.interpreter import ENTRY, Interpreter, process_setup, va
 from bench.errors import UsageError
 from bench.records.outcome import Outcome, Status
 from bench.runner.worker_process import ExitCode, Worker
-from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job, to_json
+from bench.worker.message_json import to_json
+from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job
 
 
 class Rendezvous(msgspec.Struct, frozen=True):
@@ -62,17 +63,21 @@ class Rendezvous(msgspec.Struct, frozen=True):
 def is_distributed(job: Job) -> bool:
     """Return whether a job is a case that more than one process runs.
 
-    Several devices of a kind without a backend are a single process's, which asks torch why it cannot take them.
+    DataParallel takes all devices of a case in one process. Several devices of a kind without a backend are a single
+    process's too, which asks torch why it cannot take them.
     """
-    return isinstance(job, CaseJob) and ranks(job.case["device"]) > 1 and bool(kind_of(job.case["device"]).backend)
+    if not isinstance(job, CaseJob) or job.single_process:
+        return False
+    return ranks(job.case["device"]) > 1 and bool(kind_of(job.case["device"]).backend)
 
 
-def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | None:
-    """Return why a case cannot run as several processes, before any is started; None if it can.
+def unsupported_reason(case: dict[str, Any], met: bool = False, single_process: bool = False) -> Outcome | None:
+    """Return why a case cannot run on several devices, before any process is started; None if it can.
 
     Args:
         case: values by axis.
         met: whether there is a rendezvous with other nodes.
+        single_process: whether one process takes all devices.
     """
     device, count = case["device"], ranks(case["device"])
     if case["mode"] != "train":
@@ -83,6 +88,9 @@ def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | Non
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if reason := named_twice(device):
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if machines(device) > 1 and single_process:
+        reason = f"device {device}: DataParallel takes the devices of one machine; name those of one."
+        return Outcome(Status.UNSUPPORTED, reason, ("device", "parallel"))
     if machines(device) > 1 and not met:
         reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))

@@ -59,20 +59,23 @@ def device_class(part: str) -> type[Device]:
     return _registry[word]
 
 
-def open_device(name: str, rank: int | None = None) -> Device:
+def open_device(name: str, rank: int | None = None, together: bool = False) -> Device:
     """Return the device that a case names; nothing is taken yet.
 
     Args:
         name: one device, or several joined by ``+``, with ``2x`` before them for two such machines.
         rank: rank of this process, which selects one of several devices; None for a single process.
+        together: whether a single process takes all devices of one machine.
 
     Raises:
         CaseRejected: for several devices in a single process, and for a kind that is not registered.
     """
     own = devices_of_node(name)
-    if rank is None and (len(own) > 1 or own != [name]):
+    if rank is None and (len(own) > 1 or own != [name]) and not together:
         raise CaseRejected("unsupported", f"device {name}: {why_single(device_class(own[0]).kind)}.", scope=("device",))
-    return device_class(own[0])(name, rank or 0)
+    device = device_class(own[0])(name, rank or 0)
+    device.taken = len(own) if together else 1
+    return device
 
 
 def why_single(kind: str) -> str:

@@ -267,13 +267,16 @@ class Accelerator(Device):
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return the allocator's peaks; the device figure is the present memory of all processes on it."""
-        return {
+        figures = {
             "allocated": self._peak("max_memory_allocated") or self._sampled_peak(),
             "reserved": self._peak("max_memory_reserved")
             or memory_value(None, f"torch keeps no peak of reserved memory on {self.kind}"),
-            "process": process_peak(),
             "device": self._in_use(),
         }
+        if self.taken > 1:
+            first = f"first of {self.taken} devices"
+            figures = {name: {**read, "method": f"{read['method']}; {first}"} for name, read in figures.items()}
+        return {**figures, "process": process_peak()}
 
     def _peak(self, function: str) -> dict[str, Any] | None:
         """Return a peak that torch keeps; None without one. Torch returns 0 where it counts nothing."""

@@ -35,6 +35,8 @@ class Device:
         device_argument: device argument for Ultralytics; differs from ``name`` where other cards are hidden.
         local_name: name of this process's device under that numbering, as :meth:`called` gives it.
         index: index of this process's device among those that it sees.
+        indices: indices of all devices of the case on this machine, among those that it sees.
+        taken: number of devices that this process takes; the first one is asked for figures.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Device:
     compare_losses = "never"
     device_argument: str
     local_name: str
+    taken = 1
 
     def __init__(self, name: str, rank: int = 0) -> None:
         """Take no device yet.
@@ -58,6 +61,7 @@ class Device:
         self.name = name
         parts = devices_of_node(name)
         self.index = index_of(parts[min(rank, len(parts) - 1)])
+        self.indices = [index_of(part) for part in parts]
 
     @classmethod
     def called(cls, index: int) -> str:

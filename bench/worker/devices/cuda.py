@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from ..monitors import nvml
-from ..monitors.energy import EnergyMeter, Nvml
+from ..monitors.energy import EnergyMeter, EnergyUnavailable, Nvml
 from ..text import one_line
 from .accelerator import Accelerator
 from .base import device_status, devices_of_node
@@ -64,6 +64,7 @@ class Cuda(Accelerator):
         super().__init__(name, rank)
         self._wanted = devices_of_node(name)
         self.index = rank
+        self.indices = list(range(len(self._wanted)))
         self.device_argument = ",".join(map(str, range(len(self._wanted))))
         self.local_name = self.called(rank)
         self._card: nvml.Card | None = None
@@ -120,7 +121,9 @@ class Cuda(Accelerator):
         }
 
     def energy(self) -> EnergyMeter:
-        """Return the card's own counter."""
+        """Return the card's own counter; raise :class:`EnergyUnavailable` where this process takes several cards."""
+        if self.taken > 1:
+            raise EnergyUnavailable("a counter reads one card, and one process takes several here")
         return Nvml(self._by_driver())
 
     def read_status(self) -> dict[str, Any]:

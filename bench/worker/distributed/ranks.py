@@ -13,7 +13,8 @@ from pathlib import Path
 
 from .. import tasks
 from ..channel import Channel
-from ..protocol import JOB_VARIABLE, Event, JobEnded, PhaseBegan, assignment_from_json
+from ..message_json import assignment_from_json
+from ..protocol import JOB_VARIABLE, Event, JobEnded, PhaseBegan
 from .process_group import TorchProcessGroup
 
 LINE = 0

@@ -1,5 +1,8 @@
 """Lockstep: workers take turns of a block of steps each; a waiting worker is blocked and uses no CPU.
 
+Its data loader processes are stopped while it waits. Otherwise they would fill their queues during the other worker's
+turn: they would slow that worker down, and their own would get batches that cost it nothing.
+
 A turn may also end within a step, at one of its yield points. The worker that goes first ends its turn at the first
 point after a minimum time, and the other worker at the same point. So both have the same number of turns and of pauses,
 after which caches are cold.
@@ -7,8 +10,12 @@ after which caches are cold.
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
+import signal
 import time
+from collections.abc import Iterator
 
 from ..channel import Channel
 from ..protocol import ALONE, FREE, GRANT, BlockEnded, Event, TurnEnded
@@ -47,7 +54,8 @@ class LockstepClient:
 
     def wait(self) -> None:
         """Sleep until it is this worker's turn; end the process if the runner has exited."""
-        grant = os.read(self._descriptor, GRANT.size)
+        with loaders_stopped():
+            grant = os.read(self._descriptor, GRANT.size)
         if not grant:
             os._exit(1)
         [self._until] = GRANT.unpack(grant)
@@ -83,6 +91,24 @@ class LockstepClient:
             settle()
         self._channel.send(event)
         self.wait()
+
+
+@contextlib.contextmanager
+def loaders_stopped() -> Iterator[None]:
+    """Stop the data loader processes of this process, and continue them at the end."""
+    loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    signal_all(loaders, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        signal_all(loaders, signal.SIGCONT)
+
+
+def signal_all(processes: list[int], number: signal.Signals) -> None:
+    """Send a signal to processes; leave out those that have ended."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 TIME_SLICE = 0.008

@@ -29,8 +29,14 @@ class PlainTimer:
         self._warm = False
         self._began = self._edge = 0.0
 
-    def started(self) -> None:
-        """Begin warm-up with the first batch."""
+    def started(self, threads: int) -> None:
+        """Begin warm-up with the first batch.
+
+        Args:
+            threads: number of threads that compute in this process.
+        """
+        if self._turns is not None:
+            self._turns.threads = threads  # so that it waits for idle threads just as a measured process does
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         self._channel.send(PhaseBegan("warmup"))
         self._began = time.perf_counter()

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .. import effective_settings
@@ -97,21 +98,33 @@ class Session:
             with contextlib.suppress(RuntimeError):  # raised once these threads run: their number then stays
                 torch.set_num_interop_threads(torch.get_num_interop_threads())
 
-    def ready(self, settings: dict[str, Any], accumulation_steps: int) -> None:
+    def ready(
+        self,
+        settings: dict[str, Any],
+        accumulation_steps: int,
+        fixed: bool = False,
+        required: dict[str, Any] | None = None,
+        hints: dict[tuple[str, str | None], str] | None = None,
+    ) -> None:
         """End set-up and begin warm-up with the first step.
 
         Args:
-            settings: read back from the live objects.
+            settings: read back from the live objects; ``threads`` only where another runtime than torch computes.
             accumulation_steps: accumulation steps of real training.
+            fixed: whether the workload cannot lower them for warm-up and a short window.
+            required: further settings that this case requires, by name.
+            hints: explanations of a substitution that hold for this case, as in :attr:`Workload.hints`.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.
         """
-        runs = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
+        runs = self._with_torch(settings)
         if self.job.memory_before:
             runs["addresses"] = addresses()
         self._channel.send(SettingsRead(runs))
-        effective_settings.compare(self.workload, self.case, self.overrides, runs, self.asked)
+        effective_settings.compare(
+            self.workload, self.case, {**self.overrides, **(required or {})}, runs, self.asked, hints
+        )
         self._settings = runs
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
@@ -123,8 +136,11 @@ class Session:
         )
         # Joules cannot be weighted by kind of step, so the window needs the real proportion of optimizer steps.
         whole = not self.device.weighs_steps or self._windows.counts_energy
+        plan = MeasurementPlan.of(self.job.window, accumulation_steps, whole)
+        if fixed:
+            plan = replace(plan, align_to_accumulation=True, short_accumulation_steps=accumulation_steps)
         self._stopwatch = Stopwatch(
-            MeasurementPlan.of(self.job.window, accumulation_steps, whole),
+            plan,
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
             block=self._turns.block,
@@ -144,8 +160,12 @@ class Session:
         Raises:
             CaseRejected: with status ``invalid`` where something changed while it was measured.
         """
-        now = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
-        effective_settings.check_unchanged(self._settings, now, self.workload.may_change)
+        effective_settings.check_unchanged(self._settings, self._with_torch(settings), self.workload.may_change)
+
+    def _with_torch(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with those of torch; ``threads`` of another runtime replaces the number of torch."""
+        runs = {**settings, **effective_settings.torch_settings(self.workload.loggers)}
+        return {**runs, "threads": settings["threads"]} if "threads" in settings else runs
 
     # Steps
 
@@ -248,6 +268,7 @@ class Session:
             self.stopwatch.open()
             return
         self._windows.read_memory()
+        self._channel.send(PhaseBegan("checking"))
         if not self._phases.begin_separate_pass():
             raise WindowComplete
         self.stopwatch.accumulation = self.stopwatch.rule.warmup_accumulation_steps

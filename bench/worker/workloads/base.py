@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..channel import Channel
-    from ..protocol import DataJob, PlainJob
+    from ..protocol import DataJob, ExportJob, PlainJob
     from ..timing.lockstep import LockstepClient
     from ..timing.session import Session
 
@@ -73,6 +73,7 @@ class Workload:
         dense_data: name of the made data set on which training takes the most memory; empty where that is ``data``.
         takes_data: whether a user may name an own data set.
         validates: whether it can time validation and the saving of a checkpoint.
+        data_parallel: whether one process may train on several devices, by torch's DataParallel.
         library: module of its library; empty for torch alone.
         requires: packages that have to be installed besides torch.
         model_requires: by model, further packages that it needs.
@@ -82,6 +83,7 @@ class Workload:
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
         overrides: by mode, the library arguments that the recipe fixes.
+        replaced: by argument of a further axis, the override that it replaces, where the two have other names.
         further_axes: further axes that it takes; None for all that its library has an argument for.
         derived: settings that follow from a case: the overrides that a rule needs, and the rule.
         may_change: settings that the library may change while it is measured.
@@ -99,6 +101,7 @@ class Workload:
     dense_data: str = ""
     takes_data: bool = False
     validates: bool = False
+    data_parallel: bool = False
     library: str = ""
     requires: tuple[Requirement, ...] = ()
     model_requires: Mapping[str, tuple[Requirement, ...]] = {}
@@ -108,6 +111,7 @@ class Workload:
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
     overrides: Mapping[str, tuple[Override, ...]] = {}
+    replaced: Mapping[str, str] = {}
     further_axes: tuple[str, ...] | None = ()
     derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {}
     may_change: tuple[str, ...] = ()
@@ -173,7 +177,7 @@ class Workload:
         """Say why no case of this family has a precision, as one sentence; empty where some may have it."""
         if amp in self.precisions:
             return ""
-        return f"amp {amp} was asked: the workload {self.name} takes {', '.join(self.precisions)}."
+        return f"amp {amp} requested: the workload {self.name} takes {', '.join(self.precisions)}."
 
     def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
         """Return the library arguments that the recipe fixes for a model in a mode."""
@@ -230,6 +234,10 @@ class Workload:
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
         """Inspect the user's own data set; return the fields of :class:`~..protocol.DataProvided`."""
+        raise NotImplementedError
+
+    def export(self, job: ExportJob) -> dict[str, Any]:
+        """Export the model of a case; return the details of :class:`~..protocol.Exported`."""
         raise NotImplementedError
 
     def run(self, session: Session) -> None:

@@ -32,7 +32,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
 
 def kept() -> list[Calibration]:
     """The calibrations of this machine."""
-    return store.read_calibrations(calibration_folder(), machine().fingerprint)[0].calibrations
+    return store.read_calibrations(calibration_folder(), machine())[0].calibrations
 
 
 def cli_expand(model):
@@ -55,7 +55,7 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     assert max(map(len, out.splitlines()[:-1])) <= 120
     assert err.startswith("measuring cpu against itself for ")
     [folder] = tmp_path.glob("calibration-*")
-    file = calibration_folder() / f"{machine().fingerprint}.json"
+    file = calibration_folder() / f"{machine().key}.json"
     assert out.rstrip().endswith(f"calibration: {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
     by_mode = {calibration.mode: calibration for calibration in kept()}

@@ -72,8 +72,8 @@ def test_deep_trains_two_steps_in_each_precision(
     assert typed(monkeypatch, "--deep", "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["training on cpu, amp off"]["status"] == State.USABLE
-    assert rows["training on cpu, amp on"]["detail"].startswith("substituted: amp on was asked")
-    assert rows["training on cpu, amp bf16"]["detail"].startswith("unsupported: amp bf16 was asked")
+    assert rows["training on cpu, amp on"]["detail"].startswith("substituted: amp on requested")
+    assert rows["training on cpu, amp bf16"]["detail"].startswith("unsupported: amp bf16 requested")
 
 
 def test_a_torch_that_crashes_is_a_row_of_its_own(

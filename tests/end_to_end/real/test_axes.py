@@ -44,8 +44,11 @@ def test_prediction_with_other_settings(forking: Launcher, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("further", "reason"),
     [
-        ({"workers": 2}, "workers 2 was asked, workers 0 would run: on cpu and mps"),
-        ({"channels_last": "on"}, "channels_last on was asked, channels_last off would run: Ultralytics trains with"),
+        ({"workers": 2}, "workers 2 requested, workers 0 would run: on cpu and mps"),
+        (
+            {"channels_last": "on"},
+            "channels_last on requested, channels_last off would run: Ultralytics trains with",
+        ),
     ],
 )
 def test_what_a_cpu_does_not_do_ends_the_case(
@@ -85,7 +88,7 @@ def test_an_argument_that_ultralytics_does_not_know_is_no_failure(forking: Launc
     finally:
         unregister("flux")
     assert record.outcome.status.value == "unsupported"
-    assert record.outcome.reason == "flux on was asked: this Ultralytics has no argument 'flux'."
+    assert record.outcome.reason == "flux on requested: this Ultralytics has no argument 'flux'."
 
 
 def test_a_new_axis_runs_with_its_entry_alone(forking: Launcher, tmp_path: Path) -> None:
@@ -144,8 +147,12 @@ def test_bfloat16_is_forced_on_a_cpu_and_acts(forking: Launcher, tmp_path: Path)
 @pytest.mark.parametrize(
     ("mode", "further", "reason"),
     [
-        ("predict", {}, "amp forced-bf16 was asked: a precision is forced on training only; predict with amp off"),
-        ("train", {"compile": "on"}, "amp forced-bf16 was asked: it is read from hooks on layers, which a compiled"),
+        ("predict", {}, "amp forced-bf16 requested: a precision is forced on training only; predict with amp off"),
+        (
+            "train",
+            {"compile": "on"},
+            "amp forced-bf16 requested: it is read from hooks on layers, which a compiled",
+        ),
     ],
 )
 def test_a_precision_is_not_forced_everywhere(

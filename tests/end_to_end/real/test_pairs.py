@@ -57,7 +57,7 @@ def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
 
 
 def test_a_case_that_is_substituted_says_which_side_and_why(pairing):
-    with pytest.raises(WorkerFailed, match=r"head: .*amp on was asked") as raised:
+    with pytest.raises(WorkerFailed, match=r"head: .*amp on requested") as raised:
         pairs.run_interleaved(pairing(amp="on"), True, random.Random(0), None)
     assert raised.value.outcome.status.value == "substituted"
 

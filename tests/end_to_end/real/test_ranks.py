@@ -154,13 +154,13 @@ def test_torch_itself_says_why_several_of_mps_cannot_train(forking, tmp_path, mo
 def test_a_batch_that_ultralytics_rounds_down_is_substituted(forking, tmp_path):
     record = run_one(forking, tmp_path, tiny(device="cpu+cpu", batch=5))
     assert record.outcome.status is Status.SUBSTITUTED
-    assert record.outcome.reason.startswith("batch 5 was asked, batch 4 would run: the data set has fewer")
+    assert record.outcome.reason.startswith("batch 5 requested, batch 4 would run: the dataset has fewer")
 
 
 def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
     record = run_one(forking, tmp_path, tiny(device="cpu+cpu", amp="on"))
     assert record.outcome.status is Status.SUBSTITUTED
-    assert "amp on was asked" in record.outcome.reason
+    assert "amp on requested" in record.outcome.reason
 
 
 @pytest.mark.skipif(os.path.exists("/proc/driver/nvidia"), reason="there are cards here")

@@ -42,7 +42,7 @@ def sides(forking):
 
 def gone(pid):
     """Whether a process is no more, which its parent may take a moment to notice."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -59,7 +59,7 @@ def test_a_batch_that_does_not_fit_is_halved_when_ultralytics_is_left_alone(full
     with pytest.raises(EndOfTest):
         trainer.train()
     assert batches == [(8, 8), (4, 4), (2, 2)]
-    assert refused(training(trainer)).startswith("batch 8 was asked, batch 2 would run")
+    assert refused(training(trainer)).startswith("batch 8 requested, batch 2 would run")
 
 
 def test_a_batch_that_does_not_fit_ends_the_case(full, arguments):
@@ -73,7 +73,7 @@ def test_a_batch_that_does_not_fit_ends_the_case(full, arguments):
 def test_a_loader_of_fewer_images_than_a_batch_is_noticed(set_up):
     trainer = set_up(batch=64)
     assert (trainer.batch_size, trainer.train_loader.batch_size) == (64, 16)  # the trainer says 64
-    assert "batch 64 was asked, batch 16 would run" in refused(training(trainer), batch=64)
+    assert "batch 64 requested, batch 16 would run" in refused(training(trainer), batch=64)
 
 
 def test_a_made_data_set_is_whole_batches_long_and_none_is_dropped(trained):
@@ -106,19 +106,19 @@ def test_ultralytics_chooses_16_on_a_cpu(trainer, monkeypatch, caplog):
 def test_a_size_is_rounded_up_to_the_stride_and_is_noticed(set_up):
     trainer = set_up(imgsz=70)
     assert trainer.args.imgsz == 96
-    assert refused(training(trainer), imgsz=70).startswith("imgsz 70 was asked, imgsz 96 would run")
+    assert refused(training(trainer), imgsz=70).startswith("imgsz 70 requested, imgsz 96 would run")
 
 
 def test_the_size_is_that_of_the_images_once_there_are_some(monkeypatch, trainer):
     monkeypatch.setattr(trainer, "shape", (8, 3, 64, 96), raising=False)
-    assert refused(training(trainer)).startswith("imgsz 64 was asked, imgsz 64x96 would run")
+    assert refused(training(trainer)).startswith("imgsz 64 requested, imgsz 64x96 would run")
 
 
 def test_workers_are_none_on_a_cpu_and_are_read_back(set_up):
     trainer = set_up(workers=4)
     runs = training(trainer)
     assert (runs["workers"], runs["prefetch"], runs["pin_memory"]) == (0, None, False)
-    assert refused(runs, {"workers": 4}).startswith("workers 4 was asked, workers 0 would run: on cpu and mps")
+    assert refused(runs, {"workers": 4}).startswith("workers 4 requested, workers 0 would run: on cpu and mps")
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -141,7 +141,7 @@ def test_a_cache_without_memory_is_left_out_and_is_noticed(set_up, monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0, total=1, percent=100.0))
     trainer = set_up(cache="ram")
     assert trainer.args.cache == "ram"
-    assert refused(training(trainer), {"cache": "ram"}).startswith("cache ram was asked, cache False would run: ")
+    assert refused(training(trainer), {"cache": "ram"}).startswith("cache ram requested, cache False would run: ")
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_arrays_next_to_images_are_read_in_their_place_and_are_noticed(set_up, l
     numpy.save(images / "0001.npy", numpy.zeros((8, 8, 3), numpy.uint8))
     dataset = trainer.train_loader.dataset
     assert dataset.load_image([Path(file).name for file in dataset.im_files].index("0001.jpg"))[0].max() == 0
-    assert refused(training(trainer), batch=2).startswith("cache False was asked, cache npy would run: Ultralytics")
+    assert refused(training(trainer), batch=2).startswith("cache False requested, cache npy would run: Ultralytics")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_arrays_next_to_images_are_read_in_their_place_and_are_noticed(set_up, l
 def test_less_data_and_fewer_classes_are_noticed(set_up, name, value, pinned, recorded):
     runs = training(set_up(**{name: value}))
     assert {key: runs[key] for key in recorded} == recorded
-    assert f"{name} {pinned} was asked, {name} {value} would run." in refused(runs)
+    assert f"{name} {pinned} requested, {name} {value} would run." in refused(runs)
 
 
 def test_images_that_cannot_be_read_are_counted(set_up, look, own_set, tmp_path):
@@ -209,9 +209,9 @@ def test_the_head_keeps_as_many_boxes_as_the_fullest_image_has(set_up, look, own
 def test_rectangular_batches_lose_order_and_mosaic_and_are_noticed(set_up):
     why = refused(training(set_up(rect=True, batch=2, imgsz=128)), batch=2, imgsz=128)
     for sentence in (
-        "rect False was asked, rect True",
-        "shuffle True was asked, shuffle False",
-        "mosaic 1.0 was asked",
+        "rect False requested, rect True",
+        "shuffle True requested, shuffle False",
+        "mosaic 1.0 requested",
     ):
         assert sentence in why
     assert overrides_for("train")["rect"] is False
@@ -223,7 +223,7 @@ def test_multi_scale_changes_the_size_of_a_step_and_is_noticed(set_up):
     trainer = set_up(multi_scale=0.5)
     sizes = {trainer.preprocess_batch({"img": torch.zeros(1, 3, 64, 64)})["img"].shape[2] for _ in range(20)}
     assert len(sizes) > 1
-    assert refused(training(trainer)) == "multi_scale False was asked, multi_scale 0.5 would run."
+    assert refused(training(trainer)) == "multi_scale False requested, multi_scale 0.5 would run."
 
 
 def test_pins_hold_against_what_a_case_asks_for(trainer):

@@ -29,7 +29,7 @@ def test_mps_that_is_not_there_is_the_cpu_and_is_noticed(set_up):
     trainer = set_up(device="mps")
     assert trainer.device.type == "cpu"  # without an error
     runs = training(trainer, Mps())
-    assert refused(runs, device="mps") == "device mps was asked, device cpu would run."
+    assert refused(runs, device="mps") == "device mps requested, device cpu would run."
 
 
 @pytest.mark.parametrize("asked", ["", None])

@@ -30,7 +30,7 @@ def test_determinism_is_read_back_and_its_loss_is_noticed(trainer):
     assert runs["deterministic"] is runs["cudnn_deterministic"] is True
     assert runs["variables"]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     unset_deterministic()
-    assert refused(training(trainer)) == "deterministic True was asked, deterministic False would run."
+    assert refused(training(trainer)) == "deterministic True requested, deterministic False would run."
 
 
 @pytest.mark.parametrize("fills", [True, False])
@@ -62,7 +62,7 @@ def test_a_model_that_goes_on_uncompiled_is_noticed(set_up, monkeypatch):
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
     trainer = set_up(compile=True)
     runs = training(trainer)
-    assert "compiled True was asked, compiled False would run." in refused(runs, {"compile": True})
+    assert "compiled True requested, compiled False would run." in refused(runs, {"compile": True})
     assert overrides_for("train")["compile"] is overrides_for("predict")["compile"] is False
 
 
@@ -91,7 +91,7 @@ def test_a_last_batch_that_is_left_out_is_noticed(set_up):
     trainer = set_up(batch=6)
     trainer.args.compile = True  # what makes Ultralytics leave it out
     trainer.train_loader = trainer.get_dataloader(trainer.data["train"], batch_size=6, rank=-1, mode="train")
-    assert "drop_last False was asked, drop_last True would run." in refused(training(trainer), batch=6)
+    assert "drop_last False requested, drop_last True would run." in refused(training(trainer), batch=6)
 
 
 def test_nothing_is_validated_or_saved_at_the_end(arguments):
@@ -108,7 +108,7 @@ def test_nothing_is_validated_or_saved_at_the_end(arguments):
 
 def test_plots_are_noticed(monkeypatch, trainer):
     monkeypatch.setattr(trainer.args, "plots", True)
-    assert refused(training(trainer)) == "plots False was asked, plots True would run."
+    assert refused(training(trainer)) == "plots False requested, plots True would run."
 
 
 def test_an_epoch_restarted_after_nan_spoils_the_window(monkeypatch, trainer):
@@ -188,7 +188,7 @@ def test_an_integration_that_listens_is_noticed(monkeypatch, trainer):
     monkeypatch.setitem(trainer.callbacks, "on_train_batch_end", [log])
     for name in ("mlflow", "tensorboard", "wb", "comet", "clearml", "dvc"):
         log.__module__ = f"ultralytics.utils.callbacks.{name}"
-        assert refused(training(trainer)).startswith(f"integrations none was asked, integrations {name} would run")
+        assert refused(training(trainer)).startswith(f"integrations none requested, integrations {name} would run")
 
 
 def test_usage_events_and_platform_count_only_while_they_are_on(monkeypatch):

@@ -16,7 +16,7 @@ from tests.end_to_end.settings.seen import accepted, prediction, refused, traini
 def test_the_size_in_a_name_is_that_of_the_network(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = training(trainer)
     assert runs["scale"] == "n"
-    reason = "scale x was asked, scale n would run: the size in the name is not that of the model: rename the file."
+    reason = "scale x requested, scale n would run: the size in the name is not that of the model: rename the file."
     assert refused(runs, model="yolov8x") == reason
     weights = {**runs, "weights": "from file", "architecture": "from weights"}
     assert refused(weights, model="/a/yolov8x.pt") == reason
@@ -51,7 +51,7 @@ def test_channels_of_the_data_set_count_in_both_modes(trainer: Any, monkeypatch:
     shape = {"channels": 10, "nc": 80, "names": {index: str(index) for index in range(80)}}
     monkeypatch.setattr(models, "shape_of", lambda data: shape)
     assert channels(built("yolov8n", find_model("yolov8n"), "a.yaml")) == 10
-    with pytest.raises(CaseRejected, match="channels 10 was asked, channels 3 would run: ") as caught:
+    with pytest.raises(CaseRejected, match="channels 10 requested, channels 3 would run: ") as caught:
         read_settings.fits_data(training(trainer), shape)
     assert caught.value.status == "substituted"
     read_settings.fits_data(training(trainer), {"nc": 80})
@@ -62,7 +62,7 @@ def test_classes_of_the_data_set_count_in_both_modes(trainer: Any, monkeypatch: 
     monkeypatch.setattr(models, "shape_of", lambda data: shape)
     model = built("yolov8n", find_model("yolov8n"), "a.yaml")
     assert (model.model[-1].nc, model.names) == (2, shape["names"])
-    with pytest.raises(CaseRejected, match="classes 2 was asked, classes 80 would run: "):
+    with pytest.raises(CaseRejected, match="classes 2 requested, classes 80 would run: "):
         read_settings.fits_data(training(trainer), shape)
     read_settings.fits_data(training(trainer), shape, classes=False)
 
@@ -74,6 +74,6 @@ def test_a_checkpoint_of_other_channels_is_noticed(tmp_path: Path, monkeypatch: 
     torch.save({"model": DetectionModel("yolov8n.yaml", ch=10, verbose=False)}, tmp_path / "best.pt")
     monkeypatch.setattr(models, "shape_of", lambda data: {"channels": 3, "nc": 80, "names": {}})
     for mode, status in (("train", "substituted"), ("predict", "unsupported")):
-        with pytest.raises(CaseRejected, match="it takes images of 10 channels, and the data set has 3") as caught:
+        with pytest.raises(CaseRejected, match="it takes images of 10 channels, and the dataset has 3") as caught:
             model_file(str(tmp_path / "best.pt"), mode, "a.yaml")
         assert caught.value.status == status

@@ -17,7 +17,7 @@ def on(kind):
 def test_amp_is_off_on_a_cpu_and_is_noticed(set_up):
     trainer = set_up(amp=True)
     assert trainer.amp is False  # without a message
-    assert refused(training(trainer), amp="on").startswith("amp on was asked, amp off would run")
+    assert refused(training(trainer), amp="on").startswith("amp on requested, amp off would run")
 
 
 @pytest.mark.parametrize("kind", ["cpu", "mps"])
@@ -36,7 +36,7 @@ def test_amp_is_off_on_some_cards_and_is_noticed(monkeypatch, trainer, card):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: card)
     monkeypatch.setattr(trainer, "amp", check_amp(on("cuda")))
     assert trainer.amp is False
-    assert refused(training(trainer), amp="on").startswith("amp on was asked, amp off would run")
+    assert refused(training(trainer), amp="on").startswith("amp on requested, amp off would run")
 
 
 def test_the_check_of_amp_is_left_out_without_a_network(monkeypatch):
@@ -66,7 +66,7 @@ def test_loss_scaling_that_switches_itself_off_is_noticed(monkeypatch, trainer):
         monkeypatch.setattr(trainer, "scaler", torch.amp.GradScaler("cuda", enabled=True))
     monkeypatch.setattr(trainer, "amp", True)
     why = refused(training(trainer), amp="on")
-    assert why == "loss_scaling True was asked, loss_scaling False would run."
+    assert why == "loss_scaling True requested, loss_scaling False would run."
 
 
 @pytest.mark.parametrize("tf32", [True, False])

@@ -40,7 +40,7 @@ def test_half_precision_on_a_cpu_is_left_out_and_is_noticed(set_up_predictor, ar
     if argument not in DEFAULT_CFG_DICT:
         pytest.skip(f"this Ultralytics has no {argument}")
     predictor = set_up_predictor(**{argument: 16 if argument == "quantize" else True})
-    assert refused(prediction(predictor), amp="on").startswith("amp on was asked, amp off would run")
+    assert refused(prediction(predictor), amp="on").startswith("amp on requested, amp off would run")
 
 
 def test_a_rectangular_letterbox_has_fewer_pixels_and_is_noticed(set_up_predictor):
@@ -52,9 +52,9 @@ def test_a_rectangular_letterbox_has_fewer_pixels_and_is_noticed(set_up_predicto
         assert shapes == ({(96, 128)} if rect else {(128, 128)})
         if rect:
             predictor.shape = (8, 3, 96, 128)
-            assert refused(prediction(predictor), imgsz=128).startswith("imgsz 128 was asked, imgsz 96x128 would run")
+            assert refused(prediction(predictor), imgsz=128).startswith("imgsz 128 requested, imgsz 96x128 would run")
             predictor.shape = (8, 3, 128, 128)
-            assert "rect False was asked, rect True would run." in refused(prediction(predictor), imgsz=128)
+            assert "rect False requested, rect True would run." in refused(prediction(predictor), imgsz=128)
 
 
 def test_a_list_of_arrays_is_one_batch_and_a_text_file_is_not(listing):
@@ -70,9 +70,9 @@ def test_a_list_of_arrays_is_one_batch_and_a_text_file_is_not(listing):
 
 
 def test_a_batch_that_is_another_is_noticed(warm, monkeypatch):
-    assert refused(prediction(warm, images=4)).startswith("batch 8 was asked, batch 4 would run")
+    assert refused(prediction(warm, images=4)).startswith("batch 8 requested, batch 4 would run")
     monkeypatch.setattr(warm, "shape", (2, 3, 64, 64))
-    assert refused(prediction(warm)).startswith("batch 8 was asked, batch 2 would run")
+    assert refused(prediction(warm)).startswith("batch 8 requested, batch 2 would run")
 
 
 def test_a_source_of_one_batch_leaves_nothing_to_read_ahead(listing):
@@ -92,7 +92,7 @@ def test_a_predictor_serves_one_case(predicted, trained):
 def test_the_clock_starts_when_a_call_has_been_made(set_up_predictor, warm, predicted):
     predictor = set_up_predictor()
     assert predictor.done_warmup is False
-    assert refused(prediction(predictor)) == "warmed_up True was asked, warmed_up False would run."
+    assert refused(prediction(predictor)) == "warmed_up True requested, warmed_up False would run."
     accepted(prediction(warm))
     assert predicted.effective["warmed_up"] is True
 
@@ -200,7 +200,7 @@ def test_the_clock_waits_for_mps_itself(monkeypatch):
 def test_what_makes_a_prediction_more_work_is_pinned_and_noticed(warm, monkeypatch, name, value, runs):
     assert overrides_for("predict")[name] == value
     monkeypatch.setattr(warm.args, name, runs)
-    assert refused(prediction(warm)) == f"{name} {value} was asked, {name} {runs} would run."
+    assert refused(prediction(warm)) == f"{name} {value} requested, {name} {runs} would run."
 
 
 def test_read_back_of_a_predictor_is_small_and_knows_every_pin(warm):

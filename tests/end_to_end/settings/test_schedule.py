@@ -49,8 +49,8 @@ def test_mosaic_of_a_short_run_is_what_this_version_makes_of_it_and_is_noticed(s
     version = tuple(int(part) for part in __version__.split(".")[:3])
     if version >= (8, 4, 172):
         assert runs["mosaic"] == 0.0
-        assert "mosaic 1.0 was asked, mosaic 0.0 would run." in refused(runs)
-    assert "close_mosaic 0 was asked, close_mosaic 10 would run." in refused(runs)
+        assert "mosaic 1.0 requested, mosaic 0.0 would run." in refused(runs)
+    assert "close_mosaic 0 requested, close_mosaic 10 would run." in refused(runs)
 
 
 def test_mosaic_stays_where_it_is_pinned(trainer):
@@ -61,8 +61,8 @@ def test_mosaic_stays_where_it_is_pinned(trainer):
 def test_accumulation_ramps_up_and_is_noticed(short):
     nominal, runs = short
     assert runs["accumulate"] == 1 < nominal  # the first batch is an optimizer step by itself
-    assert "accumulate 8 was asked, accumulate 1 would run." in refused(runs)
-    assert "warmup_epochs 0 was asked, warmup_epochs 3.0 would run." in refused(runs)
+    assert "accumulate 8 requested, accumulate 1 would run." in refused(runs)
+    assert "warmup_epochs 0 requested, warmup_epochs 3.0 would run." in refused(runs)
 
 
 def test_accumulation_is_capped_by_a_run_of_few_batches_and_is_noticed(set_up, trainer):
@@ -70,8 +70,8 @@ def test_accumulation_is_capped_by_a_run_of_few_batches_and_is_noticed(set_up, t
     runs = training(set_up(epochs=1))
     assert runs["accumulate"] in (2, 8)  # two batches; older versions do not cap
     if runs["accumulate"] == 2:
-        assert "accumulate 8 was asked, accumulate 2 would run." in refused(runs)
-    assert "epochs 100000 was asked, epochs 1 would run." in refused(runs)
+        assert "accumulate 8 requested, accumulate 2 would run." in refused(runs)
+    assert "epochs 100000 requested, epochs 1 would run." in refused(runs)
 
 
 def test_no_warm_up_of_the_learning_rate_is_left(trainer):
@@ -81,7 +81,7 @@ def test_no_warm_up_of_the_learning_rate_is_left(trainer):
 
 
 def test_the_optimizer_of_a_short_run_is_another_and_is_noticed(short):
-    assert f"optimizer SGD was asked, optimizer {short[1]['optimizer']} would run." in refused(short[1])
+    assert f"optimizer SGD requested, optimizer {short[1]['optimizer']} would run." in refused(short[1])
     assert short[1]["optimizer"] != "SGD"
 
 
@@ -107,13 +107,13 @@ def test_how_an_optimizer_of_ultralytics_own_walks_is_not_known():
 def test_the_moving_average_is_read_back_and_its_loss_is_noticed(monkeypatch, trainer):
     assert training(trainer)["ema"] is True
     monkeypatch.setattr(trainer.ema, "enabled", False)
-    assert refused(training(trainer)) == "ema True was asked, ema False would run."
+    assert refused(training(trainer)) == "ema True requested, ema False would run."
 
 
 def test_epochs_that_a_time_limit_rewrites_are_noticed(monkeypatch, trainer):
     before = training(trainer)
     monkeypatch.setattr(trainer, "epochs", math.ceil(0.001 * 3600 / 1.5))  # as the loop does for time=0.001
-    assert refused(training(trainer)) == "epochs 100000 was asked, epochs 3 would run."
+    assert refused(training(trainer)) == "epochs 100000 requested, epochs 3 would run."
     with pytest.raises(CaseRejected, match="epochs from 100000 to 3"):
         effective_settings.check_unchanged(before, training(trainer))
     assert "time" not in overrides_for("train")
@@ -168,7 +168,7 @@ def test_a_yaml_file_in_the_working_folder_goes_first_and_is_noticed(set_up, tra
     monkeypatch.chdir(tmp_path)
     settings = training(set_up())
     assert settings["parameters"] < usual["parameters"]
-    assert "architecture of Ultralytics was asked, architecture from file would run" in refused(settings)
+    assert "architecture of Ultralytics requested, architecture from file would run" in refused(settings)
 
 
 def test_a_renamed_file_of_weights_is_noticed():
@@ -177,7 +177,7 @@ def test_a_renamed_file_of_weights_is_noticed():
     settings = read_settings._model(SimpleNamespace(parameters=lambda: []), SimpleNamespace(model="yolov5s.pt"))
     assert settings["weights"] == "from yolov5su.pt"
     case = {"mode": "predict", "model": "yolov5s.pt", "device": "cpu", "amp": "off", "batch": 1, "imgsz": 64}
-    with pytest.raises(CaseRejected, match=r"weights from file was asked, weights from yolov5su\.pt would run"):
+    with pytest.raises(CaseRejected, match=r"weights from file requested, weights from yolov5su\.pt would run"):
         effective_settings.compare(ULTRALYTICS, case, {}, {**case, **settings})
 
 

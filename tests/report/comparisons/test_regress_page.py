@@ -12,6 +12,7 @@ from bench.records.outcome import Outcome, Status
 from bench.report.comparisons.regress import plots
 from bench.report.comparisons.regress.context import context
 from bench.report.comparisons.rendering import render_html, write_page
+from bench.report.links import REPOSITORY
 from tests.builders import make_compared, make_comparison, make_side
 from tests.report.comparisons.comparisons import HOSTILE, PACKAGES, eventful, hostile
 from tests.report.conftest import breakable
@@ -50,7 +51,7 @@ def test_the_page_needs_no_other_file_and_no_script(page: str) -> None:
     reader = Reader(page)
     assert reader.open == [] and reader.tags.count("svg") == 3
     assert not {"script", "link", "iframe", "img", "object"} & set(reader.tags)
-    assert all(address.startswith("#") for address in reader.addresses)
+    assert all(address.startswith(("#", REPOSITORY)) for address in reader.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
     assert len(reader.ids) == len(set(reader.ids))
 

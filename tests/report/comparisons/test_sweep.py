@@ -17,6 +17,7 @@ from bench.records.outcome import Outcome, Status
 from bench.report.comparisons.rendering import render_html, render_json, render_markdown, render_text, write_page
 from bench.report.comparisons.sweep import conclusion, plots
 from bench.report.comparisons.sweep.context import context
+from bench.report.links import REPOSITORY
 from bench.report.plots import Plot, style
 from tests.builders import make_case, make_compared
 from tests.report.comparisons.comparisons import HOSTILE
@@ -298,7 +299,7 @@ def test_the_page_needs_no_other_file_and_no_script(folder: Path) -> None:
     reader = Reader(page)
     assert reader.open == [] and reader.tags.count("svg") == 1
     assert not {"script", "link", "iframe", "img", "object"} & set(reader.tags)
-    assert all(address.startswith("#") for address in reader.addresses)
+    assert all(address.startswith(("#", REPOSITORY)) for address in reader.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
     assert len(reader.ids) == len(set(reader.ids))
 

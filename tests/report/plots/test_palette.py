@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from bench.report.plots import Plot, draw, palette
@@ -78,3 +80,32 @@ def test_text_of_plots_is_large_enough_where_a_plot_is_not_shrunk(plots: list[Pl
 
 def test_only_known_colours_become_variables() -> None:
     assert with_variables(f"{palette.BAR} #123456 {palette.INK}") == f"var(--bar,{palette.BAR}) #123456 currentColor"
+
+
+BLINDNESS = {
+    "none": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    "tritanopia": ((1.256, -0.077, -0.179), (-0.078, 0.931, 0.148), (0.005, 0.691, 0.304)),
+}
+"""Machado, Oliveira and Fernandes 2009, severity 1, in linear RGB."""
+
+OKLAB = (
+    ((0.4122, 0.5363, 0.0514), (0.2119, 0.6807, 0.1074), (0.0883, 0.2817, 0.6300)),
+    ((0.2105, 0.7936, -0.0041), (1.9780, -2.4286, 0.4506), (0.0259, 0.7828, -0.8087)),
+)
+
+
+def seen(colour: str, sight: str) -> np.ndarray:
+    """Return a colour as someone of that sight sees it, in OKLab."""
+    parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    simulated = np.clip(np.array(BLINDNESS[sight]) @ linear, 0, 1)
+    return np.array(OKLAB[1]) @ np.cbrt(np.array(OKLAB[0]) @ simulated)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("sight", BLINDNESS)
+def test_neighbouring_phases_are_told_apart_by_everyone(theme: int, sight: str) -> None:
+    for one, other in pairwise(PHASES):
+        assert np.linalg.norm(seen(one[theme], sight) - seen(other[theme], sight)) > 0.1, (one, other)

@@ -132,7 +132,7 @@ with rendering.in_parallel():
     os.kill(os.getpid(), signal.SIGKILL)
 """
     # The processes of the pool have the same standard output, which ends when the last of them does.
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, len(done.stdout.split()), done.stderr) == (-signal.SIGKILL, 2, "")
 
 

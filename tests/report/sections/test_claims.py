@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bench.claims.accuracy import Accuracy
+from bench.claims.claim import claims
 from bench.report.context import page
 from bench.report.inputs import Inputs
+from bench.report.page import html, markdown
 from tests.builders import make_record
 from tests.claims.test_every_claim import CORE_I9, M1_PRO, RTX_3060, table_of_guide
 
@@ -18,7 +20,7 @@ def decided(inputs: Inputs) -> dict[str, dict[str, str]]:
             result.claim.id: result.verdict.value
             for built in view.sections
             if built.section.key == "claims"
-            for result in built.data
+            for result in built.data.decided
         }
         for key, view in zip(keys, views, strict=True)
     }
@@ -38,3 +40,15 @@ def test_the_accuracy_that_a_user_names_is_judged() -> None:
     records = [make_record()]
     assert decided(Inputs(records=records, epoch_images=1000, accuracy=figures))["3"] == {"amp-map": "holds"}
     assert decided(Inputs(records=records, epoch_images=1000))["3"] == {}
+
+
+def test_claims_without_a_verdict_are_counted_and_each_claim_names_its_guide() -> None:
+    figures = [Accuracy("yolov8n", amp, 0.37 + 0.001 * seed) for amp in ("on", "off") for seed in range(3)]
+    inputs = Inputs(records=[make_record()], epoch_images=1000, accuracy=figures)
+    view = page(inputs)
+    [data] = [built.data for built in view.machines[0].sections if built.section.key == "claims"]
+    assert data.others == len(claims()) - 1
+    for text in (html(view), markdown(view)):
+        assert f"{data.others} other claims of guides need conditions that were not measured here" in text
+        assert "a guide to memory and AMP" in text and "docs/reference/claims.md" in text
+    assert all(claim.source for claim in claims())

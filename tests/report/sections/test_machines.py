@@ -120,3 +120,12 @@ def test_the_report_has_it_above_the_machines(tmp_path: Path) -> None:
     page = (tmp_path / "index.html").read_text()
     assert page.index("Throughput of 1 case by machine") < page.index('id="machine-1"')
     assert "](plots/machines-1.png)" in (tmp_path / "report.md").read_text()
+
+
+def test_only_the_versions_that_differ_are_named() -> None:
+    records = [box(20.0), box(22.0, environment=make_environment(torch="2.16.0"))]
+    assert compare_machines([*records, mac(80.0)]).columns == (
+        "torch 2.14.1 · AMD EPYC, 8 cores · cpu",
+        "torch 2.16.0 · AMD EPYC, 8 cores · cpu",
+        "torch 2.14.1 · Apple M4, 8 cores · mps",
+    )

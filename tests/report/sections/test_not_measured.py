@@ -40,5 +40,5 @@ def test_cases_beyond_the_time_budget_are_one_group_and_keep_their_seconds() -> 
 
 
 def test_different_numbers_in_other_reasons_stay_apart() -> None:
-    reasons = ["imgsz 70 was asked, imgsz 96 would run.", "imgsz 100 was asked, imgsz 128 would run."]
+    reasons = ["imgsz 70 requested, imgsz 96 would run.", "imgsz 100 requested, imgsz 128 would run."]
     assert len(groups([make_record(imgsz=i, status="substituted", reason=r) for i, r in enumerate(reasons, 1)])) == 2

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.worker.devices import kinds
-from bench.worker.distributed import ranks
+from bench.worker.distributed import parallel, ranks
 from bench.worker.distributed.process_group import SingleProcess
 from bench.worker.protocol import JobEnded, Measured, PhaseBegan, SettingsRead
 from bench.worker.rejection import CaseRejected
@@ -100,13 +100,13 @@ def test_on_cuda_all_is_ultralytics_own_but_the_number_of_ranks() -> None:
 
 
 def test_on_the_cpu_no_device_is_named_and_torch_is_put_back() -> None:
-    from torch.nn import parallel
+    from torch.nn import parallel as torch_parallel
 
-    stock = parallel.DistributedDataParallel
+    stock = torch_parallel.DistributedDataParallel
     with ddp.without_device_ids():
-        assert issubclass(parallel.DistributedDataParallel, stock)
-        assert parallel.DistributedDataParallel is not stock
-    assert parallel.DistributedDataParallel is stock
+        assert issubclass(torch_parallel.DistributedDataParallel, stock)
+        assert torch_parallel.DistributedDataParallel is not stock
+    assert torch_parallel.DistributedDataParallel is stock
 
 
 def test_ranks_whose_parameters_differ_trained_nothing_together() -> None:
@@ -114,11 +114,11 @@ def test_ranks_whose_parameters_differ_trained_nothing_together() -> None:
 
     trainer = SimpleNamespace(model=Linear(3, 2))
     alike = session("cpu", all_gather=lambda value: [value, value])
-    ddp.agree(trainer, alike)
+    parallel.agree(trainer.model, alike)
     assert alike.checks == {"ranks_agree": True}
     apart = session("cpu", all_gather=lambda value: [value, [parameter + 1e-2 for parameter in value]])
     with pytest.raises(CaseRejected, match="The parameters of the 2 ranks differ"):
-        ddp.agree(trainer, apart)
+        parallel.agree(trainer.model, apart)
     assert apart.checks == {"ranks_agree": False}
 
 

@@ -11,11 +11,21 @@ import pytest
 from bench.cases.recipe import overrides_for
 from bench.worker.channel import Channel
 from bench.worker.devices.cpu import Cpu
-from bench.worker.protocol import BlockEnded, CaseJob, Event, Measured, PhaseBegan, PlainJob, SettingsRead, Window
+from bench.worker.protocol import (
+    BlockEnded,
+    CaseJob,
+    Event,
+    Measured,
+    PhaseBegan,
+    PlainJob,
+    RestMeasured,
+    SettingsRead,
+    Window,
+)
 from bench.worker.rejection import CaseRejected
 from bench.worker.timing.session import Session, WindowComplete
 from bench.worker.workloads import find
-from bench.worker.workloads.huggingface import first_losses, models, plain_train, train
+from bench.worker.workloads.huggingface import first_losses, models, plain_train, predict, train
 from bench.worker.workloads.huggingface.isolation import MPS_FALLBACK
 
 transformers = pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
@@ -56,17 +66,22 @@ class Compared(Cpu):
 
 
 def run(
-    tmp_path: Path, on: Any = None, overrides: dict[str, Any] | None = None, **case: Any
+    tmp_path: Path,
+    on: Any = None,
+    overrides: dict[str, Any] | None = None,
+    source: str = "mrpc-like:16:0",
+    **case: Any,
 ) -> tuple[Recorder, Session]:
     """Measure a case in this process; return what was sent, and the session."""
     job = CaseJob(
         workload="transformers",
         case={**CASE, **case},
-        overrides={**OVERRIDES, **(overrides or {})},
+        overrides={**overrides_for(case.get("mode", "train"), overrides or (), "bert-tiny"), **(overrides or {})},
         threads=1,
         window=Window(warmup_seconds=0.0, window_steps=STEPS, window_seconds=0.0),
-        data="mrpc-like:16:0",
+        data=source,
         scratch=str(tmp_path),
+        with_val=source.count(":") == 3,
         retry_noisy=False,
     )
     workload, channel = find("transformers"), Recorder()
@@ -160,6 +175,29 @@ def test_loader_processes_and_another_optimizer(tmp_path: Path) -> None:
     assert read == {"workers": 1, "prefetch": 2, "optimizer": "SGD"}
 
 
+def test_gradients_of_all_batches_of_an_optimizer_step_are_accumulated(tmp_path: Path) -> None:
+    channel, session = run(tmp_path, overrides={"accumulate": 2})
+    [settings], [result] = channel.of(SettingsRead), channel.of(Measured)
+    assert (settings.settings["accumulate"], settings.settings["gradient_accumulation_steps"]) == (2, 2)
+    steps = result.steps
+    assert (steps["accumulation_steps"], steps["timed_accumulation_steps"]) == (2, 2)
+    assert (len(steps["seconds"]) - steps["warmup"]) % 2 == 0, "a window has whole cycles"
+    assert steps["optimizer"] == list(range(1, len(steps["seconds"]), 2))
+    _, alone = run(tmp_path)
+    ratio = session.checks["gradient_norm"] / alone.checks["gradient_norm"]
+    assert ratio > 1.2, "BERT does not divide its loss, so gradients of two batches add up"
+
+
+def test_evaluation_and_a_checkpoint_are_timed_after_the_window(tmp_path: Path) -> None:
+    channel, _ = run(tmp_path, source="mrpc-like:16:0:8")
+    [rest] = channel.of(RestMeasured)
+    assert not rest.failed and rest.values["validation_images"] == 8
+    assert rest.values["validation"] > 0 and rest.values["checkpoint"] > 0
+    assert rest.values["validation_memory"]["process"]["bytes"] > 2**20
+    saved = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"model.safetensors", "optimizer.pt", "trainer_state.json"} <= set(saved)
+
+
 def test_bert_base_has_the_parameters_of_bert_base_cased() -> None:
     import torch
 
@@ -185,19 +223,19 @@ def test_the_operations_are_those_that_torch_counts() -> None:
 def test_fp16_on_a_cpu_is_ignored_and_noticed(tmp_path: Path) -> None:
     error = rejected(tmp_path, amp="on")
     assert (error.status, error.scope) == ("substituted", ("mode", "device", "amp"))
-    assert error.reason == "amp on was asked, amp off would run: the Trainer ignores fp16 on a CPU."
+    assert error.reason == "amp on requested, amp off would run: the Trainer ignores fp16 on a CPU."
 
 
 def test_a_device_is_no_argument_and_another_one_is_noticed(tmp_path: Path) -> None:
     error = rejected(tmp_path, on=Elsewhere("mps"), device="mps")
     assert (error.status, error.scope) == ("substituted", ("device",))
-    assert error.reason.startswith("device mps was asked, device cpu would run: the Trainer takes no device:")
+    assert error.reason.startswith("device mps requested, device cpu would run: the Trainer takes no device:")
 
 
 def test_a_batch_for_several_cards_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A property plays a second card: the Trainer itself then multiplies the batch, and wraps the model."""
     monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda arguments: 2))
-    reason = "batch 4 was asked, batch 8 would run: the Trainer multiplies the batch by the number of cards that it"
+    reason = "batch 4 requested, batch 8 would run: the Trainer multiplies the batch by the number of cards that it"
     assert rejected(tmp_path).reason.startswith(reason)
 
 
@@ -209,7 +247,7 @@ def test_a_model_that_several_cards_share_is_noticed(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(transformers.Trainer, "_wrap_model", wrap)
     assert rejected(tmp_path).reason == (
-        "data_parallel False was asked, data_parallel True would run: the Trainer splits each batch over all cards "
+        "data_parallel False requested, data_parallel True would run: the Trainer splits each batch over all cards "
         "that it sees."
     )
 
@@ -219,7 +257,7 @@ def test_an_integration_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pass
 
     monkeypatch.setattr(transformers.trainer, "DEFAULT_CALLBACKS", [*transformers.trainer.DEFAULT_CALLBACKS, Reporter])
-    assert rejected(tmp_path).reason.startswith("integrations none was asked, integrations Reporter would run:")
+    assert rejected(tmp_path).reason.startswith("integrations none requested, integrations Reporter would run:")
 
 
 @pytest.mark.parametrize(("argument", "value"), [("logging_nan_inf_filter", False), ("max_grad_norm", 0.0)])
@@ -235,7 +273,7 @@ def test_an_argument_that_the_trainer_changes_is_noticed(
     monkeypatch.setattr(transformers.Trainer, "_validate_args", change)
     error = rejected(tmp_path)
     assert error.status == "substituted"
-    assert error.reason == f"{argument} {OVERRIDES[argument]} was asked, {argument} {value} would run."
+    assert error.reason == f"{argument} {OVERRIDES[argument]} requested, {argument} {value} would run."
 
 
 def test_an_argument_that_changes_while_it_is_measured_is_invalid(
@@ -255,6 +293,32 @@ def test_an_argument_that_changes_while_it_is_measured_is_invalid(
     )
 
 
+# Prediction
+
+
+@pytest.mark.parametrize(("amp", "native"), [("off", False), ("bf16", True)])
+def test_prediction_is_measured_in_the_trainers_own_loop(tmp_path: Path, amp: str, native: bool) -> None:
+    channel, _ = run(tmp_path, mode="predict", amp=amp)
+    [settings], [result] = channel.of(SettingsRead), channel.of(Measured)
+    ran = {"device": "cpu", "amp": amp, "batch": 4, "imgsz": 32, "native_amp": native, "workers": 0, "training": False}
+    assert {name: settings.settings[name] for name in ran} == ran
+    assert list(result.phases["seconds"]) == ["preprocess", "forward", "postprocess"]
+    assert result.steps["images"] == 4 and not result.steps["optimizer"]
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_prediction_lasts_over_several_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "BATCHES", 2)
+    channel, _ = run(tmp_path, mode="predict")
+    [result] = channel.of(Measured)
+    assert len(result.steps["seconds"]) > 4 and result.steps["epoch_gaps"]
+
+
+def test_fp16_prediction_on_a_cpu_is_noticed_too(tmp_path: Path) -> None:
+    reason = "amp on was asked, amp off would run: the Trainer ignores fp16 on a CPU."
+    assert rejected(tmp_path, mode="predict", amp="on").reason == reason
+
+
 # Unsupported and invalid
 
 
@@ -265,7 +329,7 @@ def test_a_precision_that_the_trainer_refuses_is_unsupported(tmp_path: Path) -> 
         pytest.skip("the Trainer takes bf16 on an accelerator")
     error = rejected(tmp_path, on=Elsewhere("mps"), device="mps", amp="bf16")
     assert (error.status, error.scope) == ("unsupported", ("mode", "device", "amp"))
-    assert error.reason.startswith("amp bf16 was asked: Your setup doesn't support bf16")
+    assert error.reason.startswith("amp bf16 requested: Your setup doesn't support bf16")
 
 
 def test_several_devices_are_unsupported(tmp_path: Path) -> None:

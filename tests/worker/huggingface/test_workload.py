@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def test_a_search_for_the_largest_batch_takes_the_models_own_length() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"mode": ["predict"]}, "mode 'predict' is not one of the workload transformers: use --mode train."),
+        ({"nbs": [64]}, "axis 'nbs' is not taken by the workload transformers: it takes threads, workers, optimizer"),
         ({"cache": ["ram"]}, "axis 'cache' is not taken by the workload transformers: it takes threads, workers, opt"),
     ],
 )
@@ -83,12 +84,26 @@ def test_an_axis_replaces_what_the_recipe_fixes() -> None:
     assert not {"workers", "optimizer"} & set(arguments)
 
 
+def test_accumulation_replaces_the_argument_of_the_trainer() -> None:
+    values: dict[str, list[Any]] = {"mode": ["train"], "model": ["bert-tiny"], "amp": ["off"], "accumulate": [4]}
+    [plan] = expand_grid(profile("quick"), ["cpu"], values)
+    given = {**plan.recipe.overrides, **plan.case.arguments}
+    assert set(given) == set(OVERRIDDEN) - {"gradient_accumulation_steps"} | {"accumulate"}
+    assert train.arguments_of(plan.case.values, given, "/nowhere")["gradient_accumulation_steps"] == 4
+    assert FAMILY.accumulation({**plan.case.values, "accumulate": 4}, given) == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "overrides", "reason", "scope"),
     [
-        ({}, {"optimizer": "MuSGD"}, "optimizer MuSGD was asked: of this suite's optimizers", ("mode", "optimizer")),
-        ({"amp": "half"}, {}, "amp half was asked: the Trainer has off, on, bf16.", ("mode", "amp")),
-        ({"imgsz": 513}, {}, "imgsz 513 was asked: bert-tiny takes at most 512", ("mode", "model", "imgsz")),
+        (
+            {},
+            {"optimizer": "MuSGD"},
+            "optimizer MuSGD requested: of this suite's optimizers",
+            ("mode", "optimizer"),
+        ),
+        ({"amp": "half"}, {}, "amp half requested: the Trainer has off, on, bf16.", ("mode", "amp")),
+        ({"imgsz": 513}, {}, "imgsz 513 requested: bert-tiny takes at most 512", ("mode", "model", "imgsz")),
     ],
 )
 def test_what_the_trainer_or_the_model_lacks_is_unsupported(
@@ -209,3 +224,15 @@ def test_a_worker_makes_the_set_that_was_provided() -> None:
     made = made_tokens.load(provided["source"], made_tokens.LENGTH)
     assert (provided["images"], provided["fingerprint"]) == (len(made), made.fingerprint)
     assert made_tokens.load(provided["source"], 16).tokens.shape == (64, 16)
+    assert made_tokens.load_validation(provided["source"], 16) is None
+
+
+def test_a_validation_set_has_other_pairs_and_leaves_the_training_set_as_it_is() -> None:
+    job = DataJob("transformers", "mrpc-like", "/nowhere", made=True, images=64, seed=3)
+    plain = made_tokens.provide(job)
+    provided = made_tokens.provide(dataclasses.replace(job, val_images=8))
+    assert provided["fingerprint"] == plain["fingerprint"]
+    training, validation = (load(provided["source"], 16) for load in (made_tokens.load, made_tokens.load_validation))
+    assert validation is not None and training is not None
+    assert (len(training), len(validation)) == (64, 8)
+    assert not torch.equal(training.tokens[:8], validation.tokens)

@@ -66,17 +66,17 @@ def test_without_thread_counters_it_takes_a_signal(
 
 
 STOPPED = """
-import json, os, signal, sys, time
+import json, os, select, signal, sys, time
 from bench.worker.monitors import pauses as watch
 watch.HAS_THREAD_USAGE = watch.HAS_THREAD_USAGE and sys.argv[1] == "linux"
 seen = watch.Watch()
 seen.hear_continue()
 seen.begin()
+began = time.perf_counter()
 print(os.getpid(), flush=True)
-end = time.perf_counter() + 1.6
-while time.perf_counter() < end:
+while not select.select([sys.stdin], [], [], 0)[0]:
     pass
-print(json.dumps(seen.end()), flush=True)
+print(json.dumps([*seen.end(), time.perf_counter() - began]), flush=True)
 """
 
 
@@ -85,15 +85,17 @@ def test_a_process_that_is_stopped_knows_it(how: str) -> None:
     if how == "linux" and not pauses.HAS_THREAD_USAGE:
         pytest.skip("this system reports no usage of a single thread")
     command = [sys.executable, "-c", STOPPED, how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(0.3)
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(0.9)
         os.kill(process.pid, signal.SIGCONT)
-        seconds, slept = json.loads(process.stdout.readline())
-    assert 0.5 < seconds < 1.6
+        time.sleep(0.3)
+        output, _ = process.communicate("\n")
+        seconds, slept, lasted = json.loads(output)
+    assert 0.5 < seconds < lasted
     assert slept < 1
 
 

@@ -239,7 +239,7 @@ def test_a_calm_window_is_measured_once(bench: Bench) -> None:
     measured = bench.measured()
     assert (measured["discarded"], measured["window"]) == ([], reading())
     assert (measured["steps"]["warmup"], len(measured["steps"]["seconds"])) == (3, 6)
-    assert [event for event, _ in bench.events] == ["effective", "phase", "phase", "measured"]
+    assert [event for event, _ in bench.events] == ["effective", "phase", "phase", "phase", "measured"]
 
 
 def test_meter_and_device_are_asked_at_the_edges_alone(bench: Bench) -> None:

@@ -249,7 +249,7 @@ def test_a_checkpoint_takes_the_images_that_it_was_made_for(tmp_path: Path, monk
 
     torch.save({"model": DetectionModel("yolov8n.yaml", ch=10, nc=1, verbose=False)}, tmp_path / "ten.pt")
     monkeypatch.setattr(models, "shape_of", lambda data: {"channels": 3, "nc": 1, "names": {0: "a"}})
-    assert why(tmp_path / "ten.pt", "predict", "a.yaml").startswith("it takes images of 10 channels, and the data set")
+    assert why(tmp_path / "ten.pt", "predict", "a.yaml").startswith("it takes images of 10 channels, and the dataset")
     with pytest.raises(CaseRejected, match="Ultralytics would train another network, of 3 channels") as caught:
         model_file(str(tmp_path / "ten.pt"), "train", "a.yaml")
     assert caught.value.status == "substituted"

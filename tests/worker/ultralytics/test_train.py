@@ -14,25 +14,25 @@ LACKING = [
     (
         NotImplementedError("Optimizer 'None' not found in list of available optimizers {'SGD'}."),
         {"optimizer": "MuSGD"},
-        "optimizer MuSGD was asked: this Ultralytics has no such optimizer.",
+        "optimizer MuSGD requested: this Ultralytics has no such optimizer.",
         ("mode", "optimizer"),
     ),
     (
         TypeError("DetectionModel does not support len()"),
         {"compile": True},
-        "compile was asked: this Ultralytics cannot train a model that this torch compiled: DetectionModel does not",
+        "compile requested: this Ultralytics cannot train a model that this torch compiled: DetectionModel does not",
         ("mode", "compile"),
     ),
     (
         TypeError("'multi_scale=0.5' is of invalid type float. 'multi_scale' must be a bool."),
         {"multi_scale": 0.5},
-        "multi_scale was asked: this Ultralytics takes no share of the image size (it came with 8.4.0).",
+        "multi_scale requested: this Ultralytics takes no share of the image size (it came with 8.4.0).",
         ("mode", "multi_scale"),
     ),
     (
         TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."),
         {"amp": "forced-fp16"},
-        "amp forced-fp16 was asked: this torch cannot unscale gradients here: Cannot convert a MPS Tensor to float64",
+        "amp forced-fp16 requested: this torch cannot unscale gradients here: Cannot convert a MPS Tensor to float64",
         ("mode", "device", "amp"),
     ),
 ]

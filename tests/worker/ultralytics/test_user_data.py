@@ -180,7 +180,7 @@ def test_a_jpeg_with_bytes_after_its_end_is_used_and_stays_as_it_is(look: Callab
 
 
 LABELS = {
-    "class out of range": ("15 0.5 0.5 0.3 0.3", "line 1: class 15, and the data set has 2 classes"),
+    "class out of range": ("15 0.5 0.5 0.3 0.3", "line 1: class 15, and the dataset has 2 classes"),
     "coordinates above 1": ("0 0.5 0.5 0.3 0.3\n0 40 30 50 20", "line 2: '50' is above 1"),
     "label is no number": ("cat 0.5 0.5 0.3 0.3", "line 1: 'cat' is no number"),
     "class is no whole number": ("0.5 0.5 0.5 0.3 0.3", "line 1: class 0.5"),
@@ -216,7 +216,7 @@ def test_where_all_labels_are_wrong_the_first_is_named(refusal: Callable[[], str
         file.write_text("15 0.5 0.5 0.3 0.3")
     assert refusal() == (
         "none of its 4 training images can be used: class out of range (4). The first is images/train/0.jpg: "
-        "0.txt, line 1: class 15, and the data set has 2 classes from 0 on; correct it, or 'names:'."
+        "0.txt, line 1: class 15, and the dataset has 2 classes from 0 on; correct it, or 'names:'."
     )
 
 

@@ -99,7 +99,7 @@ def test_an_axis_that_a_family_does_not_take_is_refused_by_name(plain_workload: 
 
 
 def test_a_family_without_data_of_users_refuses_them(plain_workload: base.Workload) -> None:
-    with pytest.raises(UsageError, match="the workload plain runs on a data set of its own: leave out --data"):
+    with pytest.raises(UsageError, match="the workload plain runs on a dataset of its own: leave out --data"):
         planned({"model": ["tiny"]}, "/data/mine.yaml")
 
 

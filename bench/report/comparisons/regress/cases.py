@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bench.compare.findings import Difference, Finding, Part, Peak, Speed, Standing
+from bench.compare.findings import Finding, Part, Speed, Standing
+from bench.compare.memory import Peak
+from bench.compare.settings import Difference
 from bench.compare.verdict import Estimate, Verdict
 from bench.formatting import format_bytes, format_change, format_duration, format_fixed_percent
 from bench.records.comparison import SIDES, Pair, SideOutcome

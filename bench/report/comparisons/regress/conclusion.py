@@ -9,7 +9,7 @@ from typing import Any
 from bench.compare.findings import ComparisonResult, Conclusion, Finding, Standing
 from bench.compare.verdict import Verdict
 from bench.formatting import format_duration, format_share
-from bench.records.comparison import EnvironmentSide
+from bench.records.comparison import Comparison, EnvironmentSide
 from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.comparisons.changes import (
@@ -61,7 +61,7 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
         ("Base", f"{comparison.base.asked}: {_software(comparison.base)}"),
         ("Head", f"{comparison.head.asked}: {_software(comparison.head)}"),
         ("Packages", packages),
-        ("Package cutoff", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
+        ("Package cutoff", _cutoff(comparison)),
         ("Machine", comparison.machine.title),
         ("Conditions", format_conditions([comparison.conditions])),
         ("Variables", format_variables([comparison.conditions])),
@@ -70,6 +70,12 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
         ("Run", comparison.run),
     ]
     return [(heading, text) for heading, text in lines if text]
+
+
+def _cutoff(comparison: Comparison) -> str:
+    """Describe the releases that were left out; empty where both sides are interpreters, for which none is chosen."""
+    chosen = any(not side.asked.startswith("python:") for side in (comparison.base, comparison.head))
+    return f"releases after {comparison.exclude_newer}" if chosen and comparison.exclude_newer else ""
 
 
 def figures(result: ComparisonResult) -> list[dict[str, Any]]:
@@ -107,8 +113,8 @@ def format_conclusion(result: ComparisonResult) -> str:
 
 
 def conclusion(result: ComparisonResult) -> list[str]:
-    """Return one line each on settings, speed, memory, cases that cannot run, and undecided cases."""
-    lines = [_settings(result), _speed(result), _memory(result), _one_sided(result), _undecided(result)]
+    """Return one line each on speed, memory, cases that cannot run, undecided cases, and settings."""
+    lines = [_speed(result), _memory(result), _one_sided(result), _undecided(result), _settings(result)]
     return [line for line in lines if line]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.compare.findings import ComparisonResult, Difference, exit_code
+from bench.compare.findings import ComparisonResult, exit_code
 from bench.compare.package_changes import package_changes
+from bench.compare.settings import Difference
 from bench.records.comparison import EnvironmentSide
 from bench.report.comparisons.regress import cases, method
 from bench.report.comparisons.regress.conclusion import (

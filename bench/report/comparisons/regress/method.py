@@ -62,10 +62,10 @@ def _pairs(result: ComparisonResult) -> str:
 def _looks(result: ComparisonResult) -> str:
     comparison = result.comparison
     return (
-        f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
+        f"There are up to three interim looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
         f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. All three together miss the truth "
         f"in one of twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} "
-        f"(margin: {comparison.margin_from}). It is slower or faster if the interval leaves out 0 and the change is at "
+        f"(margin: {comparison.margin_from}). It is slower or faster if the interval excludes 0 and the change is at "
         "least the margin. A true change of just the margin is therefore found in about a third of all cases. All else "
         "is inconclusive."
     )
@@ -76,7 +76,7 @@ def _alarms(result: ComparisonResult) -> str:
         f"An alarm has to stand against the number of cases ({labels.count(len(result.judged), 'case')} with pairs; "
         f"Holm's rule at {format_fixed_percent(LEVEL)}). Fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
         f"{FRESH_LOOKS[1]} where those do not decide. Their figure alone is then reported, with an interval of "
-        f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both looks): "
+        f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both interim looks): "
         "pairs that raise an alarm tend to overstate it."
     )
 

@@ -203,9 +203,9 @@ def method(sweep: Sweep) -> list[str]:
         f"changes from hour to hour does not bend the row. {format_estimator(pairs)}"
     )
     looks = (
-        f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
+        f"There are up to three interim looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
         f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its "
-        "interval lies within the margin. It is slower or faster if the interval leaves out 0 and the change is at "
+        "interval lies within the margin. It is slower or faster if the interval excludes 0 and the change is at "
         f"least the margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that. Their figure "
         f"alone is then reported, with an interval of {format_fixed_percent(FRESH_CONFIDENCE, 2)}. All else is "
         "inconclusive."

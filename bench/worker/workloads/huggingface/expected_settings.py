@@ -21,6 +21,13 @@ OVERRIDES = (
     Override("seed", 42, "the default, written down: it settles the weights and the order of the sequences"),
 )
 
+PREDICT = tuple(
+    override
+    for override in OVERRIDES
+    if override.key in ("workers", "auto_find_batch_size", "report_to", "disable_tqdm", "seed")
+)
+"""Those of prediction, which has no optimizer and no epochs."""
+
 SCOPE = {
     "device": ("device",),
     "amp": ("mode", "device", "amp"),  # whatever the model
@@ -48,6 +55,7 @@ DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
     "data_parallel": ((), lambda case, overrides: False),
     "ranks": ((), lambda case, overrides: 1),
     "shuffle": ((), lambda case, overrides: True),
+    "training": ((), lambda case, overrides: case["mode"] == "train"),
     "compiled": ((), lambda case, overrides: False),
     "weights_dtype": ((), lambda case, overrides: "float32"),
     "integrations": ((), lambda case, overrides: []),

@@ -17,7 +17,7 @@ def check(trainer: Any, device: Device, checks: dict[str, Any]) -> None:
         device: of the case.
         checks: checks of the session.
     """
-    batch = read_settings.first_batch(trainer)
+    batch = read_settings.first_batch(trainer, trainer.train_dataset)
     copied = models.without_dropout(trainer.model)
     there = loss_and_gradient(copied, "cpu", batch)
     here = loss_and_gradient(copied, next(trainer.model.parameters()).device, batch)

@@ -82,10 +82,14 @@ class MadeTokens:
 
 
 def provide(job: DataJob) -> dict[str, Any]:
-    """Return the fields of :class:`~...protocol.DataProvided`; each worker makes the set again, from its source."""
+    """Return the fields of :class:`~...protocol.DataProvided`; each worker makes the set again, from its source.
+
+    A validation set is made of the next seed.
+    """
     made = MadeTokens(job.images, LENGTH, job.seed)
+    validation = f":{job.val_images}" if job.val_images else ""
     return {
-        "source": f"{job.name}:{job.images}:{job.seed}",
+        "source": f"{job.name}:{job.images}:{job.seed}{validation}",
         "fingerprint": made.fingerprint,
         "images": job.images,
     }
@@ -93,5 +97,11 @@ def provide(job: DataJob) -> dict[str, Any]:
 
 def load(source: str, length: int) -> MadeTokens:
     """Make the set of a source that :func:`provide` returned, with a number of tokens."""
-    _, count, seed = source.split(":")
+    _, count, seed, *_ = source.split(":")
     return MadeTokens(int(count), length, int(seed))
+
+
+def load_validation(source: str, length: int) -> MadeTokens | None:
+    """Make the validation set of a source; None for one without."""
+    _, _, seed, *count = source.split(":")
+    return MadeTokens(int(count[0]), length, int(seed) + 1) if count else None

@@ -32,7 +32,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
     class Counter(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *rest: Any, **named: Any) -> None:
             torch.set_num_threads(job.threads or Workload().default_threads())  # as a measured case has
-            timer.started()
+            timer.started(torch.get_num_threads())
 
         def on_step_end(self, *rest: Any, **named: Any) -> None:
             timer.batch_ended()

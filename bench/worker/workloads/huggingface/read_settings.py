@@ -28,7 +28,7 @@ EXPECTED_CALLBACKS = ("DefaultFlowCallback", "MarkingCallback", "PrinterCallback
 
 
 def read_trainer(trainer: Any, device: Device, shape: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Read the settings back from a Trainer, after its set-up or after its window.
+    """Read the settings of training back from a Trainer, after its set-up or after its window.
 
     Args:
         trainer: whose training has begun.
@@ -36,29 +36,57 @@ def read_trainer(trainer: Any, device: Device, shape: tuple[int, ...] = ()) -> d
         shape: sequences and tokens of the last batch; empty before the first, so that the loader and a collated
             element say both.
     """
-    args, model, accelerator = trainer.args, trainer.model, trainer.accelerator
+    args, accelerator = trainer.args, trainer.accelerator
     loader, optimizer = trainer.callback_handler.train_dataloader, trainer.optimizer.optimizer
     sampler = loader.batch_sampler
-    batch = first_batch(trainer)
+    return {
+        **read_shared(trainer, loader, device, shape or (loader.total_batch_size,)),
+        **{name: getattr(args, name) for name in ARGUMENTS},
+        **{name: getattr(args, name).value for name in STRATEGIES},
+        "accumulate": args.gradient_accumulation_steps,
+        "dataloader_drop_last": sampler.drop_last,
+        "shuffle": "Random" in type(sampler.sampler).__name__,
+        "optimizer": type(optimizer).__name__,
+        "optimizer_impl": effective_settings.optimizer_kernel(optimizer),
+        "loss_scaling": bool(accelerator.scaler is not None and accelerator.scaler.is_enabled()),
+    }
+
+
+def read_prediction(trainer: Any, device: Device, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Read the settings of prediction back from a Trainer within its evaluation loop.
+
+    Args:
+        trainer: whose loop has its first batch.
+        device: of the case.
+        shape: sequences and tokens of the last batch.
+    """
+    loader = trainer.callback_handler.eval_dataloader
+    names = ("auto_find_batch_size", "disable_tqdm", "seed")
+    return {
+        **read_shared(trainer, loader, device, shape),
+        **{name: getattr(trainer.args, name) for name in names},
+        "prediction_loss_only": trainer.args.prediction_loss_only,
+        "eval_accumulation_steps": trainer.args.eval_accumulation_steps,
+        "training": trainer.model.training,
+    }
+
+
+def read_shared(trainer: Any, loader: Any, device: Device, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Read what training and prediction have in common; a shape without tokens takes those of a collated element."""
+    args, model = trainer.args, trainer.model
+    batch = first_batch(trainer, loader.dataset)
     weights = next(model.parameters())
     return {
         "device": effective_settings.device_name(weights.device, device),
         "amp": precision(model, batch),
-        "batch": shape[0] if shape else loader.total_batch_size,
-        "imgsz": shape[1] if shape else batch["input_ids"].shape[1],
-        **{name: getattr(args, name) for name in ARGUMENTS},
-        **{name: getattr(args, name).value for name in STRATEGIES},
+        "batch": shape[0],
+        "imgsz": shape[1] if len(shape) > 1 else batch["input_ids"].shape[1],
         "report_to": ", ".join(args.report_to) or "none",
         "workers": loader.num_workers,
         "pin_memory": loader.pin_memory,
         "prefetch": loader.prefetch_factor,
-        "dataloader_drop_last": sampler.drop_last,
-        "shuffle": "Random" in type(sampler.sampler).__name__,
         "images": len(loader.dataset),
-        "optimizer": type(optimizer).__name__,
-        "optimizer_impl": effective_settings.optimizer_kernel(optimizer),
-        "loss_scaling": bool(accelerator.scaler is not None and accelerator.scaler.is_enabled()),
-        "native_amp": bool(accelerator.native_amp),
+        "native_amp": bool(trainer.accelerator.native_amp),
         "compiled": type(trainer.model_wrapped).__name__ == "OptimizedModule",
         "data_parallel": args.n_gpu > 1 or "Parallel" in type(trainer.model_wrapped).__name__,
         "n_gpu": args.n_gpu,
@@ -74,11 +102,11 @@ def read_trainer(trainer: Any, device: Device, shape: tuple[int, ...] = ()) -> d
     }
 
 
-def first_batch(trainer: Any) -> dict[str, Any]:
-    """Return the first two sequences of the data set as the Trainer collates them, on the device of its model."""
+def first_batch(trainer: Any, dataset: Any) -> dict[str, Any]:
+    """Return the first two sequences of a data set as the Trainer collates them, on the device of its model."""
     import torch
 
-    dataset, device = trainer.train_dataset, next(trainer.model.parameters()).device
+    device = next(trainer.model.parameters()).device
     batch = trainer.data_collator([dataset[index] for index in range(min(2, len(dataset)))])
     return {name: part.to(device) for name, part in batch.items() if isinstance(part, torch.Tensor)}
 

@@ -1,14 +1,17 @@
 """Real training by the Transformers Trainer, ended as soon as enough steps were timed.
 
 The Trainer's own loop runs unchanged. Two overridden methods and a callback take the time in it. Nothing is logged,
-saved or evaluated.
+saved or evaluated while steps are timed.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from typing import Any
 
+from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
@@ -31,23 +34,27 @@ def arguments_of(case: dict[str, Any], overrides: dict[str, Any], scratch: str) 
     Raises:
         CaseRejected: for what the Trainer does not offer, or the model does not take.
     """
-    given = {name: value for name, value in overrides.items() if name not in ("optimizer", "workers")}
-    optimizer = overrides["optimizer"]
+    own_names = ("optimizer", "workers", "accumulate")
+    given = {name: value for name, value in overrides.items() if name not in own_names}
+    optimizer = overrides.get("optimizer", "AdamW")
     if optimizer not in OPTIMIZERS:
-        reason = f"optimizer {optimizer} was asked: of this suite's optimizers the Trainer has {', '.join(OPTIMIZERS)}."
+        reason = f"optimizer {optimizer} requested: of this suite's optimizers the Trainer has {', '.join(OPTIMIZERS)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer"))
     if case["amp"] not in AMP:
-        reason = f"amp {case['amp']} was asked: the Trainer has {', '.join(AMP)}."
+        reason = f"amp {case['amp']} requested: the Trainer has {', '.join(AMP)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
     if case["imgsz"] > models.POSITIONS:
-        reason = f"imgsz {case['imgsz']} was asked: {case['model']} takes at most {models.POSITIONS} tokens."
+        reason = f"imgsz {case['imgsz']} requested: {case['model']} takes at most {models.POSITIONS} tokens."
         raise CaseRejected("unsupported", reason, scope=("mode", "model", "imgsz"))
+    if "accumulate" in overrides:
+        given["gradient_accumulation_steps"] = overrides["accumulate"]
     return {
         **given,
         "optim": OPTIMIZERS[optimizer],
         "dataloader_num_workers": overrides["workers"],
         **AMP[case["amp"]],
         "per_device_train_batch_size": case["batch"],
+        "per_device_eval_batch_size": case["batch"],
         "use_cpu": case["device"] == "cpu",
         "output_dir": scratch,
     }
@@ -67,7 +74,7 @@ def _refused(case: dict[str, Any], error: Exception) -> Exception:
     """Return the error of a precision that the Trainer or accelerate refuses; others as they are."""
     if case["amp"] == "off" or "16" not in str(error):
         return error
-    reason = f"amp {case['amp']} was asked: {one_line(str(error)).rstrip('.')}."
+    reason = f"amp {case['amp']} requested: {one_line(str(error)).rstrip('.')}."
     return CaseRejected("unsupported", reason, scope=("mode", "device", "amp"))
 
 
@@ -105,7 +112,7 @@ class Marks:
             first_losses.check(self.trainer, session.device, session.checks)
             session.device.release()
         self.checks.remember(self.training)
-        session.ready(settings, accumulation_steps=self.trainer.args.gradient_accumulation_steps)
+        session.ready(settings, accumulation_steps=self.trainer.args.gradient_accumulation_steps, fixed=True)
 
     def step_ended(self) -> None:
         """End a step; at the end of the window check that training works, and report."""
@@ -119,7 +126,29 @@ class Marks:
             session.still_runs(self.settings())
             session.extra["gflops"] = round(models.shape_of(session.case["model"]).gflops(session.case["imgsz"]), 4)
             session.report()
+            if session.with_val:
+                session.report_epoch_overhead(lambda: time_the_rest(self.trainer, session.device))
             raise
+
+
+def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
+    """Time the Trainer's own evaluation and its own saving of a checkpoint, once each, as at the end of an epoch."""
+
+    def seconds(what: Callable[[], Any]) -> float:
+        device.synchronize()
+        began = time.perf_counter()
+        what()
+        device.synchronize()
+        return round(time.perf_counter() - began, 6)
+
+    device.release()
+    device.reset_peaks()
+    return {
+        "validation": seconds(trainer.evaluate),
+        "validation_memory": device.memory(),
+        "validation_images": len(trainer.eval_dataset),
+        "checkpoint": seconds(lambda: trainer._save_checkpoint(trainer.model, trial=None)),
+    }
 
 
 def trainer_class(marks: Marks) -> Any:
@@ -134,7 +163,7 @@ def trainer_class(marks: Marks) -> Any:
             marks.shape = tuple(inputs["input_ids"].shape)
             loss = super().training_step(model, inputs, *rest, **named)
             session.phase_ended("backward")
-            if not session.warm:
+            if not session.warm and self.accelerator.sync_gradients:
                 marks.checks.record_gradients(marks.training)  # here, since the loop clips them before its callbacks
             marks.training.loss_items = {"loss": loss}
             return loss
@@ -169,6 +198,9 @@ def marking_callback(marks: Marks) -> Any:
                 marks.checks.record_scale(marks.training)
             session.phase_ended("optimizer")  # clipping included
 
+        def on_substep_end(self, *rest: Any, **named: Any) -> None:
+            marks.step_ended()  # a batch whose gradients are accumulated
+
         def on_step_end(self, *rest: Any, **named: Any) -> None:
             marks.step_ended()
 
@@ -181,21 +213,37 @@ def run(session: Session) -> None:
     if session.process_group.size > 1:
         reason = f"device {case['device']}: the workload transformers trains on one device."
         raise CaseRejected("unsupported", reason, scope=("device", "model"))
-    arguments = arguments_of(case, session.overrides, session.scratch)
     fallback = os.environ.get(MPS_FALLBACK)
-    made = make_arguments(case, arguments)
+    made = make_arguments(case, arguments_of(case, session.overrides, session.scratch))
     marks = Marks(session, seeded_model(case["model"], made.seed))
+    marks.trainer = make_trainer(
+        case,
+        trainer_class(marks),
+        fallback,
+        model=marks.training.model,
+        args=made,
+        train_dataset=made_tokens.load(session.data, case["imgsz"]),
+        eval_dataset=made_tokens.load_validation(session.data, case["imgsz"]),
+        callbacks=[marking_callback(marks)],
+    )
+    marks.trainer.train()
+
+
+def make_trainer(case: dict[str, Any], trainer: Any, fallback: str | None, **arguments: Any) -> Any:
+    """Return a Trainer; raise :class:`CaseRejected` where accelerate refuses the precision here.
+
+    Args:
+        case: its axes.
+        trainer: class of the Trainer.
+        fallback: value of :data:`~.isolation.MPS_FALLBACK` before TrainingArguments were made, which is set again.
+        arguments: arguments of the class.
+    """
     try:
-        marks.trainer = trainer_class(marks)(
-            model=marks.training.model,
-            args=made,
-            train_dataset=made_tokens.load(session.data, case["imgsz"]),
-            callbacks=[marking_callback(marks)],
-        )
+        made = trainer(**arguments)
     except (ValueError, NotImplementedError, ImportError) as error:
         raise _refused(case, error) from error
     _restore(MPS_FALLBACK, fallback)
-    marks.trainer.train()
+    return made
 
 
 def seeded_model(model: str, seed: int) -> Any:

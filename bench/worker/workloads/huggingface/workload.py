@@ -25,11 +25,12 @@ PIXELS_PER_GFLOP = 640**2 / 8.7
 
 
 class Transformers(Workload):
-    """Training of BERT by the Trainer of Hugging Face's Transformers; an image size is a number of tokens."""
+    """Training and prediction of BERT by Hugging Face's Trainer; an image size is a number of tokens."""
 
     name = "transformers"
     title = "Transformers Trainer"
-    modes = ("train",)
+    modes = ("train", "predict")
+    validates = True
     unit = "sequence"
     size_unit = "tokens"
     epoch_items = made_tokens.PAIRS
@@ -48,8 +49,12 @@ class Transformers(Workload):
         "accelerate",
     )
     loggers = ("transformers", "accelerate")
-    overrides: Mapping[str, tuple[Override, ...]] = {"train": expected_settings.OVERRIDES}
-    further_axes = ("threads", "workers", "optimizer")
+    overrides: Mapping[str, tuple[Override, ...]] = {
+        "train": expected_settings.OVERRIDES,
+        "predict": expected_settings.PREDICT,
+    }
+    replaced: Mapping[str, str] = {"accumulate": "gradient_accumulation_steps"}
+    further_axes = ("threads", "workers", "optimizer", "accumulate")
     derived = expected_settings.DERIVED
     hints = expected_settings.HINTS
     scope = expected_settings.SCOPE
@@ -75,6 +80,10 @@ class Transformers(Workload):
         """Return the operations of a step's forward passes, in pixels of yolov8n."""
         return float(case["batch"] * shape_of(case["model"]).gflops(case["imgsz"]) * PIXELS_PER_GFLOP)
 
+    def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
+        """Return the accumulation steps that were asked for."""
+        return int(case.get("accumulate", 1)) if case["mode"] == "train" else 1
+
     def before_import(self, config: str, network: bool, alone: bool = True) -> None:
         """Keep a case off the network, and free of accelerate's variables."""
         from . import isolation
@@ -93,10 +102,10 @@ class Transformers(Workload):
         return made_tokens.provide(job)
 
     def run(self, session: Session) -> None:
-        """Train."""
-        from . import train
+        """Train or predict."""
+        from . import predict, train
 
-        train.run(session)
+        {"train": train.run, "predict": predict.run}[session.case["mode"]](session)
 
     def train_plainly(self, job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         """Train by ``Trainer(...).train()``."""

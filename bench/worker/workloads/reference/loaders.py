@@ -65,7 +65,16 @@ REPEATS = 64
 """Times that prediction goes through its one batch of items before it begins again."""
 
 
-def make_loader(source: str, setup: Setup, case: dict[str, Any], device: Any, workers: int, training: bool) -> Any:
+def make_loader(
+    source: str,
+    setup: Setup,
+    case: dict[str, Any],
+    device: Any,
+    workers: int,
+    training: bool,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Any:
     """Return the data loader of a case.
 
     Args:
@@ -75,8 +84,10 @@ def make_loader(source: str, setup: Setup, case: dict[str, Any], device: Any, wo
         device: ``torch.device`` that the batches are copied to.
         workers: data loader processes.
         training: whether items are shuffled and augmented.
+        rank: of this process.
+        ranks: number of processes that share the items, and a batch of the case equally.
     """
-    from torch.utils.data import DataLoader, Subset
+    from torch.utils.data import DataLoader, DistributedSampler, Subset
 
     transform = transform_of(setup.data, case["imgsz"], training)
     folder = Path(source).parent
@@ -89,10 +100,13 @@ def make_loader(source: str, setup: Setup, case: dict[str, Any], device: Any, wo
         pool = Arrays(folder, setup.data, transform)
     items = json.loads(Path(source).read_text(encoding="ascii"))["items"]
     indices = [index % min(items, len(pool)) for index in range(items if training else items * REPEATS)]
+    items_of_case = Subset(pool, indices)
+    sampler = DistributedSampler(items_of_case, ranks, rank, drop_last=True) if ranks > 1 else None
     return DataLoader(
-        Subset(pool, indices),
-        batch_size=case["batch"],
-        shuffle=training,
+        items_of_case,
+        batch_size=case["batch"] // ranks,
+        shuffle=training and sampler is None,
+        sampler=sampler,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         drop_last=training,

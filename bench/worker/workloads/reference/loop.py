@@ -25,7 +25,8 @@ class Loop:
         name: of the model.
         setup: of the model at its size.
         device: ``torch.device``.
-        model, loader: of the case.
+        model, loader: of the case; several devices train a wrapped model.
+        ranks: number of processes that train together.
         optimizer: None for prediction.
         scaler: loss scaler, which is enabled for fp16 autocast alone.
         batch_shape: shape of the last batch.
@@ -33,7 +34,14 @@ class Loop:
     """
 
     def __init__(
-        self, case: dict[str, Any], overrides: dict[str, Any], data: str, device: str, loss_scale: float | None = None
+        self,
+        case: dict[str, Any],
+        overrides: dict[str, Any],
+        data: str,
+        device: str,
+        loss_scale: float | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         """Make everything that the loop needs.
 
@@ -43,13 +51,15 @@ class Loop:
             data: source of the data set.
             device: name for ``torch.device``.
             loss_scale: initial scale of the loss; None for torch's own.
+            rank: of this process.
+            ranks: number of processes that train together.
 
         Raises:
             CaseRejected: for a size or a precision that is not to be had, and an optimizer that torch does not have.
         """
         import torch
 
-        self.name = own_name(case["model"])
+        self.name, self.ranks = own_name(case["model"]), ranks
         if why := why_no_size(self.name, case["imgsz"]):
             raise CaseRejected("unsupported", why, scope=("model", "imgsz"))
         self.setup = setup_of(self.name, case["imgsz"])
@@ -66,7 +76,7 @@ class Loop:
             self.model.to(memory_format=torch.channels_last)
         self.model.train(training)
         workers = int(overrides.get("workers", self.setup.workers))
-        self.loader = make_loader(data, self.setup, case, self.device, workers, training)
+        self.loader = make_loader(data, self.setup, case, self.device, workers, training, rank, ranks)
         self.optimizer: Any = make_optimizer(self.model, self.setup, overrides.get("optimizer")) if training else None
         init = {"init_scale": loss_scale} if loss_scale else {}
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training and self.amp == "on", **init)
@@ -74,6 +84,16 @@ class Loop:
         self.batch_shape: tuple[int, ...] = ()
         self.loss_items: dict[str, float] = {}
         self.tloss: dict[str, float] | None = None
+
+    @property
+    def network(self) -> Any:
+        """The model without the wrapper of several devices."""
+        return getattr(self.model, "module", self.model)
+
+    def epoch_began(self) -> None:
+        """Shuffle the items of all ranks anew; a loader of a single process does so by itself."""
+        if self.ranks > 1:
+            self.loader.sampler.set_epoch(self.loader.sampler.epoch + 1)
 
     def autocast(self) -> Any:
         """Return the context of the forward pass."""
@@ -103,6 +123,8 @@ class Loop:
     def layer_dtypes(self) -> list[str]:
         """Return the data types of the outputs of the first layers that multiply matrices, in a pass over two items.
 
+        DataParallel passes the precision on to its threads, so the pass goes through it. A rank computes in its thread.
+
         Raises:
             CaseRejected: where torch cannot run the model in that precision.
         """
@@ -113,21 +135,21 @@ class Loop:
         def note(layer: Any, arguments: Any, output: Any) -> None:
             first = output[0] if isinstance(output, tuple) else output
             dtypes.append(str(first.dtype).removeprefix("torch."))
-            if len(dtypes) == PROBED_LAYERS:
+            if len(dtypes) >= PROBED_LAYERS:
                 raise _EnoughLayers
 
         kinds = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.LSTM)
         hooks = [layer.register_forward_hook(note) for layer in self.model.modules() if isinstance(layer, kinds)]
         try:
             with torch.no_grad(), self.autocast():
-                self.model(self.to_device(self.sample()[0]))
+                (self.network if self.ranks > 1 else self.model)(self.to_device(self.sample()[0]))
         except _EnoughLayers:
             pass
         except RuntimeError as error:
             if self.amp == "off":
                 raise
             why = one_line(str(error)).rstrip(".")
-            reason = f"amp {self.amp} was asked: torch cannot run {self.name} so on {self.device.type}: {why}."
+            reason = f"amp {self.amp} requested: torch cannot run {self.name} so on {self.device.type}: {why}."
             raise CaseRejected("unsupported", reason, scope=("mode", "model", "device", "amp")) from error
         finally:
             for hook in hooks:
@@ -145,7 +167,7 @@ def check_float16(amp: str, device: Any) -> None:
 
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False)
     if amp == "on" and device.type == "cpu" and not (torch.backends.mkldnn.is_available() and supported()):
-        reason = "amp on was asked: this CPU has no float16, so torch would emulate it many times slower: use amp bf16."
+        reason = "amp on requested: this CPU has no float16, so torch would emulate it many times slower: use amp bf16."
         raise CaseRejected("unsupported", reason, scope=("model", "device", "amp"))
 
 
@@ -195,7 +217,7 @@ def make_optimizer(model: Any, setup: Setup, asked: str | None = None) -> Any:
         return getattr(torch.optim, setup.optimizer)(model.parameters(), **setup.arguments)
     name = "RMSprop" if asked == "RMSProp" else asked
     if not hasattr(torch.optim, name):
-        reason = f"optimizer {asked} was asked: torch has no such optimizer."
+        reason = f"optimizer {asked} requested: torch has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer"))
     return getattr(torch.optim, name)(model.parameters(), lr=setup.arguments["lr"])
 

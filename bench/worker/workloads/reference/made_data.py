@@ -44,7 +44,7 @@ def provide(name: str, root: str, items: int, seed: int) -> dict[str, Any]:
     try:
         return _provided(name, Path(root), items, seed)
     except OSError as error:
-        raise unwritable("the made data set", root, error) from error
+        raise unwritable("the made dataset", root, error) from error
 
 
 def _provided(name: str, root: Path, items: int, seed: int) -> dict[str, Any]:

@@ -126,4 +126,4 @@ def why_no_size(model: str, imgsz: int) -> str:
     if imgsz in reference.setups:
         return ""
     sizes = " or ".join(map(str, reference.setups))
-    return f"imgsz {imgsz} was asked: {model} runs at {sizes} {reference.size_unit}."
+    return f"imgsz {imgsz} requested: {model} runs at {sizes} {reference.size_unit}."

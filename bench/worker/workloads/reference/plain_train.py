@@ -21,7 +21,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
     loop = Loop(job.case, job.overrides, job.data, open_device(job.case["device"]).torch_device)
     torch.set_num_threads(job.threads or Workload().default_threads())
     timer = PlainTimer(job, channel, turns)
-    timer.started()
+    timer.started(torch.get_num_threads())
     try:
         train(loop, int(job.overrides.get("accumulate", 1)), timer)
     except StopTraining:

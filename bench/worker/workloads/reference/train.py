@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from ...devices import Device
-from ...rejection import CaseRejected
+from ...distributed import parallel
 from ...timing.session import Session, WindowComplete
 from .. import cpu_parity
 from ..sanity_checks import TrainingSanityChecks
@@ -19,10 +19,13 @@ PARITY_ITEMS = 8
 
 def run(session: Session) -> None:
     """Train until the session ends the training."""
-    if session.process_group.size > 1:
-        reason = "several devices were asked: the workload torch trains on one."
-        raise CaseRejected("unsupported", reason, scope=("model", "device"))
-    loop = Loop(session.case, session.overrides, session.data, session.device.torch_device, session.loss_scale)
+    group, place = session.process_group, session.device.torch_device
+    loop = Loop(
+        session.case, session.overrides, session.data, place, session.loss_scale, rank=group.rank, ranks=group.size
+    )
+    if group.size > 1:
+        parallel.init_process_group(session)
+    loop.model = parallel.wrap(loop.model, session)
     session.set_threads()
     accumulate = int(session.overrides.get("accumulate", 1))
     works = TrainingSanityChecks(session.checks)
@@ -38,6 +41,8 @@ def run(session: Session) -> None:
         works.finish(loop, session.stopwatch.optimizer_steps)
         works.verdict(len(session.stopwatch.seconds))
         session.still_runs({**read_settings.read(loop, session.device), "accumulate": session.accumulation})
+        if group.size > 1:
+            parallel.agree(loop.model, session)
         session.extra["gflops"] = loop.setup.gflops
         session.report()
         raise
@@ -49,6 +54,7 @@ def train(session: Session, loop: Loop, works: TrainingSanityChecks) -> None:
     while True:
         works.epoch_ended(loop)
         session.epoch_boundary()
+        loop.epoch_began()
         total, pending = 0.0, 0
         for step, (inputs, targets) in enumerate(loop.loader, 1):
             session.batch_arrived()
@@ -90,7 +96,7 @@ def loss_and_gradient(loop: Loop, device: Any, inputs: Any, targets: Any) -> dic
     """Return ``loss`` and ``gradient_norm`` of one step in float32, with a copy of the model."""
     import torch
 
-    model = copy.deepcopy(loop.model).to(device).float().train()
+    model = copy.deepcopy(loop.network).to(device).float().train()
     loss = loop.criterion(model(inputs.to(device)), targets.to(device))
     loss.backward()
     norms = [torch.linalg.vector_norm(p.grad.float()).cpu() for p in model.parameters() if p.grad is not None]

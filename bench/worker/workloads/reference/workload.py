@@ -56,7 +56,8 @@ class Torch(Workload):
         "PIL.JpegImagePlugin",
     )
     overrides: Mapping[str, tuple[Override, ...]] = {"train": TRAIN, "predict": PREDICT}
-    further_axes = ("accumulate", "channels_last", "optimizer", "threads", "workers")
+    data_parallel = True
+    further_axes = ("accumulate", "channels_last", "optimizer", "parallel", "threads", "workers")
     derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {
         # Without loss scaling, fp16 would train differently; bf16 needs none, and model.half() has none.
         "loss_scaling": (("accumulate",), lambda case, overrides: case["amp"] == "on"),
@@ -64,7 +65,7 @@ class Torch(Workload):
     }
     may_change = ("accumulate",)
     hints: Mapping[tuple[str, str | None], str] = {
-        ("batch", None): "the data set has fewer items than one batch",
+        ("batch", None): "the dataset has fewer items than one batch, or the devices cannot share it equally",
         ("channels_last", "on"): "the model has no layer with a layout of images",
     }
     scope: Mapping[str, tuple[str, ...]] = {

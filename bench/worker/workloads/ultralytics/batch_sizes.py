@@ -37,7 +37,7 @@ def summary(trainer: Any, first: int) -> dict[str, Any]:
     """
     sizes = trainer.sizes[first:]
     if trainer.args.multi_scale and len(set(trainer.sizes)) == 1 and len(trainer.sizes) >= ENOUGH:
-        asked = f"multi_scale {trainer.args.multi_scale} was asked"
+        asked = f"multi_scale {trainer.args.multi_scale} requested"
         raise CaseRejected("invalid", f"{asked}, and all {len(trainer.sizes)} batches were {_text(sizes[0])}.")
     ordered = sorted(sizes, key=_pixels)
     shapes = getattr(trainer.train_loader.dataset, "batch_shapes", None) if trainer.args.rect else None

@@ -7,19 +7,12 @@ Ultralytics has no distributed training; three overrides add it, so that the who
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session
-
-LOOKED_AT = 64
-"""Values of each parameter that are compared between ranks."""
-
-ALIKE = 1e-4
-"""Maximum difference of the sums of parameters; one step without gradient exchange causes a far larger one."""
 
 
 def as_rank(trainer: type, session: Session) -> type:
@@ -81,29 +74,3 @@ def without_device_ids() -> Iterator[None]:
         yield
     finally:
         parallel.DistributedDataParallel = stock
-
-
-def agree(trainer: Any, session: Session) -> None:
-    """Check after the window that the parameters of all ranks agree, since they took the same gradients.
-
-    They agree to the bit on devices of one model. Different devices sum up a gradient's norm, which clips the gradient,
-    in different orders.
-
-    Raises:
-        CaseRejected: with status ``invalid`` where they differ: the ranks did not train together.
-    """
-    import torch
-
-    own_sums = [
-        parameter.detach().reshape(-1)[:LOOKED_AT].double().sum()
-        for _, parameter in trainer.model.named_parameters()
-        if parameter.requires_grad
-    ]
-    sums = session.process_group.all_gather(torch.stack(own_sums).cpu().tolist())
-    same = all(
-        math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for rank_sums in sums for a, b in zip(rank_sums, sums[0])
-    )
-    session.checks["ranks_agree"] = same
-    if not same:
-        reason = f"The parameters of the {len(sums)} ranks differ: their gradients were not put together."
-        raise CaseRejected("invalid", reason)

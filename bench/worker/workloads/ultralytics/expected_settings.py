@@ -7,8 +7,8 @@ from .model_names import size_read
 from .tasks import OWN_NETWORKS
 
 SCOPE = {
-    "device": ("device",),
-    "amp": ("mode", "device", "amp"),  # whatever the model
+    "device": ("device", "format"),
+    "amp": ("mode", "device", "amp", "format"),  # whatever the model
     "imgsz": ("mode", "model", "imgsz"),
     "batch": (),
 }
@@ -18,14 +18,14 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("amp", "on"): "Ultralytics offers no mixed precision here",
     ("amp", "bf16"): "Ultralytics offers no bfloat16 here",
     ("imgsz", None): "sizes are rounded up to a multiple of the model's stride",
-    ("batch", None): "the data set has fewer images than one batch, or the devices cannot share the batch equally",
+    ("batch", None): "the dataset has fewer images than one batch, or the devices cannot share the batch equally",
     ("cache", "False"): "Ultralytics reads .npy files next to images in place of the images; delete them",
     ("integrations", None): "callbacks that talk to something run between the steps",
     ("weights", None): "Ultralytics renames what it is asked for",
     ("scale", None): "the size in the name is not that of the model: rename the file",
     ("auto_augment", None): "torchvision is too old for it",
-    ("channels", None): "the network has to take the channels of the data set",
-    ("classes", None): "the network has to have the classes of the data set",
+    ("channels", None): "the network has to take the channels of the dataset",
+    ("classes", None): "the network has to have the classes of the dataset",
     ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
     "than a card has processors and an epoch has batches",
     ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",

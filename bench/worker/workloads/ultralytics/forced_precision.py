@@ -131,7 +131,7 @@ def of(session: Session) -> ForcedPrecision | None:
         return None
 
     def unsupported(why: str, scope: tuple[str, ...] = SCOPE) -> CaseRejected:
-        return CaseRejected("unsupported", f"amp {amp} was asked: {why}.", scope)
+        return CaseRejected("unsupported", f"amp {amp} requested: {why}.", scope)
 
     if device.kind not in NO_AMP["train", "on"]:
         raise unsupported(f"Ultralytics offers mixed precision on {device.kind} itself; use amp on or bf16")

@@ -173,6 +173,6 @@ def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None
     if number >= classes:
         return LeftOut(
             "class out of range",
-            f"class {int(number)}, and the data set has {classes} classes from 0 on; correct it, or 'names:'",
+            f"class {int(number)}, and the dataset has {classes} classes from 0 on; correct it, or 'names:'",
         )
     return None

@@ -35,7 +35,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
             into_place(folder, LISTING, lambda new: _make(new, folder, pool, counts))
         return {"yaml": str(folder), "fingerprint": fingerprint, "images": wanted["images"]}
     except OSError as error:
-        raise unwritable("the made data set", wanted["root"], error) from error
+        raise unwritable("the made dataset", wanted["root"], error) from error
 
 
 def class_name(index: int) -> str:

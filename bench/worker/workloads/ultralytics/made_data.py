@@ -45,7 +45,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         return _provided(wanted)
     except OSError as error:
-        raise unwritable("the made data set", wanted["root"], error) from error
+        raise unwritable("the made dataset", wanted["root"], error) from error
 
 
 def _provided(wanted: dict[str, Any]) -> dict[str, Any]:

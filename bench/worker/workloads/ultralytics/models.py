@@ -239,7 +239,7 @@ def check_channels(name: str, own: int, mode: str, data: str) -> None:
     there = shape_of(data)["channels"]
     if own == there:
         return
-    what = f"model {name}: it takes images of {own} channels, and the data set has {there}"
+    what = f"model {name}: it takes images of {own} channels, and the dataset has {there}"
     if mode == "train":
         reason = f"{what}: Ultralytics would train another network, of {there} channels. Set channels: {own}, or name"
         raise CaseRejected(
@@ -447,7 +447,7 @@ def check_image_size(error: RuntimeError, task: tasks.Task, imgsz: int) -> None:
     """
     if task is tasks.RTDETR and "selected index k out of range" in str(error):
         reason = (
-            f"imgsz {imgsz} was asked: this Ultralytics runs RT-DETR on images of at least {LEAST_RTDETR} px, which"
+            f"imgsz {imgsz} requested: this Ultralytics runs RT-DETR on images of at least {LEAST_RTDETR} px, which"
         )
         raise CaseRejected("unsupported", f"{reason} have the 300 anchors that it chooses.", ("mode", "model", "imgsz"))
 
@@ -463,5 +463,5 @@ def check_arguments(asked: Sequence[RequestedAxis]) -> None:
     for requested in asked:
         unknown = [name for name in requested.arguments if name not in DEFAULT_CFG_DICT]
         if unknown:
-            reason = f"{requested.axis} {requested.text} was asked: this Ultralytics has no argument {unknown[0]!r}."
+            reason = f"{requested.axis} {requested.text} requested: this Ultralytics has no argument {unknown[0]!r}."
             raise CaseRejected("unsupported", reason, ("mode", requested.axis))

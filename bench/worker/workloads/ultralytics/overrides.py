@@ -14,7 +14,7 @@ TRAIN = (
     Override("multi_scale", False, "the default, which became 0.0 in 8.4; a varying size changes the cost of a step"),
     Override("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
     Override("cache", False, "a cache is left out without an error where memory or disk is short"),
-    Override("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
+    Override("fraction", 1.0, "a part of the dataset would shorten the epoch that is predicted"),
     Override("single_cls", False, "one class would make the head and its loss smaller than the model says"),
     Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
     Override("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),

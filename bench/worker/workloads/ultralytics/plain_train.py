@@ -34,7 +34,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
             torch.set_num_threads(job.threads)
         if forced is not None:
             trainer.scaler = forced.scaler()
-        timer.started()
+        timer.started(torch.get_num_threads())
 
     forced = (
         forced_precision.ForcedPrecision(case["amp"], case["device"])

@@ -8,26 +8,35 @@ arrays as one batch whatever its length, and would ignore batch and size for a t
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
 from . import forced_precision, random_objects, read_settings, scenarios, tasks, yield_points
+from .formats.exported import ExportedModel
+from .formats.weights import seeded
 from .made_data import training_images
 from .models import Model, built, check_arguments, check_image_size, complete, find_model, shape_of
+
+AMP_SCOPE = ("mode", "amp", "format")
+"""Axes of a case that decide whether Ultralytics' own models predict in a precision."""
 
 
 def precision(amp: str) -> dict[str, Any]:
     """Return the arguments that request a precision: ``quantize=16`` replaced ``half=True`` in 8.4."""
     from ultralytics.utils import DEFAULT_CFG_DICT
 
+    if amp == "int8":
+        reason = "amp int8 was asked: only exported models predict in int8: name a format, as in --format openvino."
+        raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp == "bf16":
-        reason = "amp bf16 was asked: Ultralytics predicts in float32 or float16 only."
-        raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
+        reason = "amp bf16 requested: Ultralytics predicts in float32 or float16 only."
+        raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp in forced_precision.DTYPES:
-        reason = f"amp {amp} was asked: a precision is forced on training only; predict with amp off or on."
-        raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
+        reason = f"amp {amp} requested: a precision is forced on training only; predict with amp off or on."
+        raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp == "off":
         return {}
     return {"quantize": 16} if "quantize" in DEFAULT_CFG_DICT else {"half": True}
@@ -109,20 +118,17 @@ def run(session: Session) -> None:
     check_arguments(session.asked)
     model = find_model(session.case["model"], "predict", session.data)
     try:
-        predict(session, model)
+        (predict_exported if session.job.export else predict)(session, model)
     except RuntimeError as error:
         check_image_size(error, model.task, session.case["imgsz"])
         raise
 
 
-def predict(session: Session, model: Model) -> None:
-    """Run a task's predictor with the session's marks in it."""
-    import torch
-
+def new_predictor(session: Session, model: Model, arguments: dict[str, Any]) -> Any:
+    """Return a task's predictor with the arguments of a case, and further ones, which go before those."""
     case = session.case
-    arguments = {
+    given = {
         **session.overrides,
-        **precision(case["amp"]),
         "task": model.task.name,
         "mode": "predict",
         "model": model.file,
@@ -132,27 +138,41 @@ def predict(session: Session, model: Model) -> None:
         "project": session.scratch,
         "name": "predict",
         "exist_ok": True,
+        **arguments,
     }
+    return predictor_class(session, model.task)(overrides=given)
+
+
+def predict(session: Session, model: Model) -> None:
+    """Run a task's predictor with the session's marks in it."""
+    import torch
+
+    case = session.case
+    predictor = new_predictor(session, model, precision(case["amp"]))
     source = one_batch(session)
     loop = scenarios.loop_of(session, source)
-    predictor = predictor_class(session, model.task)(overrides=arguments)
-    raises_scores = model.task.raises_scores and not model.file.endswith(".pt")
+    random = not model.file.endswith(".pt")
+    raises_scores = model.task.raises_scores and random and not session.job.seeded
     if raises_scores:
         torch.manual_seed(0)  # the weights decide how many objects are found
-    network = built(case["model"], model, session.data)
-    complete(network, case["imgsz"])
+    if random and session.job.seeded:
+        network = seeded(case["model"], model, session.data, case["imgsz"], session.overrides, session.scratch)
+    else:
+        network = built(case["model"], model, session.data)
+        complete(network, case["imgsz"])
     if raises_scores:
         random_objects.settle_batch_norm(network, images_of(source)[: random_objects.IMAGES], case["imgsz"])
     predictor.setup_model(model=network, verbose=False)
     session.set_threads()
+    called = time.perf_counter()
     first = first_call(predictor, source)
+    session.extra["first_call_seconds"] = round(time.perf_counter() - called, 6)
     if raises_scores:
         probe = first_of(source, random_objects.IMAGES)
         network = read_settings.network(predictor)
         random_objects.raise_scores(network, predictor.args.conf, lambda: list(predictor(probe)))
         first = list(predictor(source))
-    if model.task is not tasks.CLASSIFY:
-        session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
+    note_detections(session, model, first)
 
     def settings() -> dict[str, Any]:
         return read_settings.read_predictor(predictor, len(first), session.device) | loop.settings(len(first))
@@ -172,5 +192,45 @@ def predict(session: Session, model: Model) -> None:
             session.extra["gflops"] = read_settings.count_gflops(read_settings.network(predictor), case["imgsz"])
         if read_settings.is_compiled(predictor.model):
             session.extra |= read_settings.compilation()
+        session.report()
+        raise
+
+
+def note_detections(session: Session, model: Model, results: Any) -> None:
+    """Record the mean number of detections in an image, for tasks that have them."""
+    if model.task is not tasks.CLASSIFY:
+        session.extra["detections_per_image"] = round(sum(len(r) for r in results) / len(results), 2)
+
+
+def predict_exported(session: Session, model: Model) -> None:
+    """Run a task's predictor on an exported model, once it agrees with the model that it was made from."""
+    exported = ExportedModel(session)
+    predictor = new_predictor(session, model, exported.arguments)
+    source = one_batch(session)
+    loop = scenarios.loop_of(session, source)
+    exported.load(predictor)
+    session.set_threads()
+    called = time.perf_counter()
+    first = first_call(predictor, source)
+    session.extra["first_call_seconds"] = round(time.perf_counter() - called, 6)
+    session.extra["load_seconds"] = round(exported.load_seconds, 6)
+    session.extra["export"] = exported.facts
+    note_detections(session, model, first)
+    exported.observe(predictor, lambda: list(predictor(source)))
+
+    def settings() -> dict[str, Any]:
+        return exported.settings(predictor) | loop.settings(len(first))
+
+    runs = settings()
+    read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
+    session.extra["parity"] = exported.compare(predictor, runs)
+    session.ready(runs, accumulation_steps=1, required=exported.required(), hints=exported.hints(predictor))
+    predictor.timed = True
+    try:
+        loop.run(predictor)
+    except WindowComplete:
+        loop.check()
+        session.still_runs(settings())
+        session.extra["gflops"] = session.job.export["model"].get("gflops")
         session.report()
         raise

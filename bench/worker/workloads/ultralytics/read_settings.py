@@ -14,6 +14,7 @@ from typing import Any
 
 from ... import effective_settings
 from ...devices import Device
+from ...distributed import parallel
 from ...rejection import CaseRejected
 from ...text import one_line
 from . import batch_sizes, tasks
@@ -88,11 +89,12 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "head_max_det": getattr(model.model[-1], "max_det", None),
         "assigner_fallback": _assigner_fallback(model),
         "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
-        "integrations": _integrations(trainer.callbacks),
+        "integrations": integrations(trainer.callbacks),
         "autobatch": _autobatch(model, args.imgsz, device),
         "ranks": ranks,
         "spawns_ddp": _own_ranks(),
         "backend": _backend(),
+        "parallel": parallel.wrapper(trainer.model),
         "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
         "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),
@@ -116,8 +118,6 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
     """
     args, model, torch_model = predictor.args, _inner(predictor.model), network(predictor)
     end2end = bool(getattr(model, "end2end", False))
-    task = tasks.task_of(type(torch_model.model[-1]).__name__)
-    own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
     return {
         "device": effective_settings.device_name(predictor.device, device),
         "amp": "on" if model.fp16 else "off",
@@ -129,13 +129,32 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
         "compile_mode": compile_mode(predictor.model),
         "channels_last": effective_settings.channels_last(torch_model),
         "fused": bool(torch_model.is_fused()),
-        "nms": "none" if end2end else (task.suppression if task else "") or own,
+        "nms": suppression(type(torch_model.model[-1]).__name__, end2end),
         "warmed_up": bool(predictor.done_warmup),
-        "integrations": _integrations(predictor.callbacks),
+        "integrations": integrations(predictor.callbacks),
         **_model(torch_model, args),
         **_network(torch_model),
         "end2end": end2end,
     }
+
+
+def suppression(head: str, end2end: bool) -> str:
+    """Return whose non-maximum suppression runs after the forward pass: that of torchvision where it is imported.
+
+    Args:
+        head: name of the last layer.
+        end2end: whether the model chooses its predictions itself.
+    """
+    task = tasks.task_of(head)
+    own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
+    return "none" if end2end else (task.suppression if task else "") or own
+
+
+def describe(predictor: Any) -> dict[str, Any]:
+    """Describe the model of a predictor, its origin and its head, as :func:`read_predictor` does."""
+    torch_model = network(predictor)
+    end2end = bool(getattr(_inner(predictor.model), "end2end", False))
+    return {**_model(torch_model, predictor.args), **_network(torch_model), "end2end": end2end}
 
 
 def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) -> None:
@@ -410,7 +429,7 @@ def _assigner_fallback(model: Any) -> bool | None:
     return None if None in warned else any(warned)
 
 
-def _integrations(callbacks: Any) -> list[str]:
+def integrations(callbacks: Any) -> list[str]:
     """Return Ultralytics' integration modules with active callbacks, without those that are switched off inside."""
     modules = {function.__module__ for functions in callbacks.values() for function in functions}
     ours = [name for name in modules if name.startswith("ultralytics.") and not name.endswith(".base")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...devices import Device
+from ...distributed import parallel
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
@@ -131,21 +132,21 @@ def run(session: Session) -> None:
         optimizer = session.overrides.get("optimizer")
         if "not found in list of available optimizers" not in str(error):
             raise
-        reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
+        reason = f"optimizer {optimizer} requested: this Ultralytics has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         message = str(error)
         if session.case["amp"] == "forced-fp16" and "float64" in message:
-            reason = f"amp forced-fp16 was asked: this torch cannot unscale gradients here: {message}"
+            reason = f"amp forced-fp16 requested: this torch cannot unscale gradients here: {message}"
             raise CaseRejected("unsupported", f"{one_line(reason).rstrip('.')}.", forced_precision.SCOPE) from error
         if session.overrides.get("multi_scale") and "multi_scale" in message:
-            reason = "multi_scale was asked: this Ultralytics takes no share of the image size (it came with 8.4.0)."
+            reason = "multi_scale requested: this Ultralytics takes no share of the image size (it came with 8.4.0)."
             raise CaseRejected("unsupported", reason, scope=("mode", "multi_scale")) from error
         if session.overrides.get("compile") and "does not support len()" in message:
-            reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {message}."
+            reason = f"compile requested: this Ultralytics cannot train a model that this torch compiled: {message}."
             raise CaseRejected("unsupported", one_line(reason), scope=("mode", "compile")) from error
         if session.case["amp"] == "bf16" and ("amp" in message or "invalid data type 'str'" in message):
-            reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
+            reason = "amp bf16 requested: this Ultralytics knows no such value (it came with 8.4.137)."
             raise CaseRejected("unsupported", reason, scope=("mode", "amp")) from error
         raise
     except RuntimeError as error:
@@ -225,7 +226,7 @@ def train(
             if batch_sizes.vary(trainer.args):
                 session.extra["batch_sizes"] = batch_sizes.summary(trainer, session.stopwatch.windows[0][0])
             if session.process_group.size > 1:
-                ddp.agree(trainer, session)
+                parallel.agree(trainer.model, session)
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
@@ -256,7 +257,7 @@ def force_workers(trainer: Any, session: Session) -> None:
         if requested.axis == "forced_workers":
             if trainer.args.workers:
                 reason = (
-                    f"{requested.axis} {requested.text} was asked: Ultralytics takes workers here; use axis workers."
+                    f"{requested.axis} {requested.text} requested: Ultralytics takes workers here; use axis workers."
                 )
                 raise CaseRejected("unsupported", reason, ("mode", "device", requested.axis))
             trainer.args.workers = requested.value
@@ -281,7 +282,7 @@ def check_images(settings: dict[str, Any], yaml: str) -> None:
     """
     expected = len(training_images(yaml))
     if settings["images"] != expected and settings["fraction"] == 1.0:
-        reason = f"The data set had {expected} images when it was looked at, and has {settings['images']} now."
+        reason = f"The dataset had {expected} images when it was looked at, and has {settings['images']} now."
         raise CaseRejected("substituted", f"{reason} Measure again when it no longer changes.")
 
 
@@ -307,7 +308,7 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         with autocast(torch.bfloat16, device=trainer.device.type):
             pass
     except (RuntimeError, TypeError) as error:
-        reason = f"amp bf16 was asked: {one_line(str(error)).rstrip('.')}."
+        reason = f"amp bf16 requested: {one_line(str(error)).rstrip('.')}."
         raise CaseRejected("unsupported", reason, scope=("mode", "device", "amp")) from error
 
 

@@ -126,7 +126,7 @@ def copy_of(splits: dict[str, Path | None], folder: Path, used: list[str], listi
             discard(target)
             into_place(target, LISTING, make)
         except OSError as error:
-            raise unwritable("the list of a data set's images", str(root), error) from error
+            raise unwritable("the list of a dataset's images", str(root), error) from error
     return target
 
 

@@ -83,7 +83,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
     root = Path(wanted["root"])
     task = next((task for task in TASKS if task.name == wanted.get("task")), DETECT)
     if os.path.isdir(yaml):
-        sentence = f"it is a folder, and {task.noun} needs a data yaml: name the .yaml file of the data set"
+        sentence = f"it is a folder, and {task.noun} needs a data yaml: name the .yaml file of the dataset"
         raise refused(yaml, sentence, ("model",))
     isolation.set_label_task(task.name)
     data = resolve(yaml, root)
@@ -236,7 +236,7 @@ def read_yaml(yaml: str) -> dict[str, Any]:
     from ultralytics.utils import YAML
 
     if not yaml.lower().endswith((".yaml", ".yml")):
-        raise refused(yaml, "it is no data yaml: unpack an archive yourself, and name the .yaml file of the data set")
+        raise refused(yaml, "it is no data yaml: unpack an archive yourself, and name the .yaml file of the dataset")
     try:
         with open(yaml, "rb"):
             pass
@@ -464,7 +464,7 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
             discard(target)
             into_place(target, "data.yaml", make)
         except OSError as error:
-            raise unwritable("the list of a data set's images", str(root), error) from error
+            raise unwritable("the list of a dataset's images", str(root), error) from error
     return target / "data.yaml"
 
 

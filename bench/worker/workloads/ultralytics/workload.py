@@ -15,7 +15,7 @@ from .tasks import DETECT, OWN_NETWORKS, TASKS, task_of_data, task_of_model
 
 if TYPE_CHECKING:
     from ...channel import Channel
-    from ...protocol import DataJob, PlainJob
+    from ...protocol import DataJob, ExportJob, PlainJob
     from ...timing.lockstep import LockstepClient
     from ...timing.session import Session
 
@@ -45,7 +45,7 @@ class Ultralytics(Workload):
     name = "ultralytics"
     title = "Ultralytics"
     modes = ("train", "predict")
-    precisions = ("off", "on", "bf16", "forced-bf16", "forced-fp16")
+    precisions = ("off", "on", "bf16", "forced-bf16", "forced-fp16", "int8")
     data, dense_data = DETECT.data
     takes_data = True
     validates = True
@@ -199,6 +199,12 @@ class Ultralytics(Workload):
             "images": details.pop("images"),
         }
         return {**named, "details": details}
+
+    def export(self, job: ExportJob) -> dict[str, Any]:
+        """Export a model by Ultralytics' own exporter."""
+        from .formats import export
+
+        return export.provide(job)
 
     def run(self, session: Session) -> None:
         """Train or predict."""

@@ -28,6 +28,28 @@ def install():
     register("PrivateUse1" if KIND == "npu" else KIND.upper())
     replace(torch.accelerator, COMMON, ACCELERATOR)
     torch.Event = Event
+    torch.nn.Module.to = moving_once(torch.nn.Module.to)
+    torch.nn.functional.scaled_dot_product_attention = attention
+
+
+def moving_once(move):
+    """``Module.to`` that leaves a module that is there as it is: real devices keep its parameters too."""
+
+    @functools.wraps(move)
+    def to(module, *args, **kwargs):
+        device, dtype, _, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+        tensors = (*module.parameters(), *module.buffers())
+        there = device is not None and all(tensor.device.type == device.type for tensor in tensors)
+        return module if there and dtype is None and memory_format is None else move(module, *args, **kwargs)
+
+    return to
+
+
+def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+    """Attention by matrix products: torch has no fused kernel for the kind, and asks a table of C++ for one."""
+    further = {"scale": scale, "enable_gqa": enable_gqa}
+    math = torch.ops.aten._scaled_dot_product_attention_math
+    return math(query, key, value, attn_mask, dropout_p, is_causal, **further)[0]
 
 
 def replace(module, *groups):

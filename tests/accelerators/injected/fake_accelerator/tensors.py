@@ -48,7 +48,8 @@ class DeviceTensor(torch.Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, operator, types, args=(), kwargs=None):
-        with torch.inference_mode(False):  # an inference tensor would not take a kernel's result
+        grad = torch.is_grad_enabled()  # which leaving inference mode would switch on
+        with torch.inference_mode(False), torch.set_grad_enabled(grad):  # an inference tensor takes no kernel's result
             return dispatch(operator, args, kwargs or {})
 
     def __deepcopy__(self, memo):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from bench.worker.protocol import (
 from bench.worker.rejection import CaseRejected
 from bench.worker.tasks import run
 from bench.worker.workloads.base import family_of
+from bench.worker.workloads.reference import loop as loop_module
 from bench.worker.workloads.reference import made_data, read_settings, train
 from bench.worker.workloads.reference.loop import Loop
 from bench.worker.workloads.reference.models import MODELS
@@ -58,7 +61,14 @@ def loop_of(folder: Path, model: str, overrides: dict[str, Any] | None = None, *
     return Loop(case, {"workers": 0, **(overrides or {})}, source_of(case, folder), "cpu")
 
 
-def measured(folder: Path, case: dict[str, Any], *asked: RequestedAxis, **overrides: Any) -> Events:
+def measured(
+    folder: Path,
+    case: dict[str, Any],
+    *asked: RequestedAxis,
+    window: Window = WINDOW,
+    loss_scale: float | None = None,
+    **overrides: Any,
+) -> Events:
     family = family_of(case["model"])
     fixed = {override.key: override.value for override in family.overrides_of(case["mode"], case["model"])}
     fixed |= {"workers": 0, **overrides}
@@ -68,10 +78,11 @@ def measured(folder: Path, case: dict[str, Any], *asked: RequestedAxis, **overri
         case=case,
         overrides=fixed,
         threads=1,
-        window=WINDOW,
+        window=window,
         data=source_of(case, folder),
         scratch=str(folder),
         asked=list(asked),
+        loss_scale=loss_scale,
         retry_noisy=False,
     )
     run(job, events, -1)
@@ -137,6 +148,69 @@ def test_float16_that_a_layer_does_not_have_is_unsupported(tmp_path: Path, monke
         loop.layer_dtypes()
 
 
+# Mixed precision with float16: a layer in place of a model, since a CPU may have to emulate it
+
+
+@pytest.fixture
+def float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    def layer(*_: Any) -> Any:
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+
+    lstm = MODELS["lstm256"]
+    setups = {28: dataclasses.replace(lstm.setups[28], parameters=7850)}
+    monkeypatch.setitem(MODELS, "lstm256", dataclasses.replace(lstm, setups=setups))
+    monkeypatch.setattr(loop_module, "build", layer)
+    monkeypatch.setattr(loop_module, "check_float16", lambda amp, device: None)
+
+
+def scaled(folder: Path, scale: float, steps: int = 2) -> Events:
+    """Train with float16 autocast and a loss scaler of this initial scale."""
+    window = Window(warmup_seconds=0.0, window_steps=steps, window_seconds=0.0)
+    return measured(folder, case_of("lstm256", amp="on"), window=window, loss_scale=scale)
+
+
+def test_float16_with_a_loss_scaler_is_measured(tmp_path: Path, float16: None) -> None:
+    events = scaled(tmp_path, 1024.0)
+    assert events.of(JobEnded).status == "measured"
+    settings, checks = events.of(SettingsRead).settings, events.of(Measured).checks
+    assert (settings["amp"], settings["layer_dtypes"], settings["loss_scaling"]) == ("on", ["float16"], True)
+    assert checks["loss_scale"] == [1024.0, 1024.0]
+    assert 0 < checks["gradient_norm"] < 100, "without the scale"
+    assert checks["moved"] == checks["parameters"]
+
+
+def overflow(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+    """Make the gradients of these optimizer steps infinite."""
+    step, count = torch.amp.GradScaler.step, itertools.count()
+
+    def with_infinity(scaler: Any, optimizer: Any) -> Any:
+        if next(count) in numbers:
+            optimizer.param_groups[0]["params"][0].grad.fill_(float("inf"))
+        return step(scaler, optimizer)
+
+    monkeypatch.setattr(torch.amp.GradScaler, "step", with_infinity)
+
+
+@pytest.mark.parametrize(
+    ("infinite", "skipped"), [((1,), 0), ((6,), 1), ((1, 6), 1), ((4, 6), 2)], ids=["before", "once", "both", "twice"]
+)
+def test_optimizer_steps_that_the_scaler_skips_are_counted(
+    tmp_path: Path, float16: None, monkeypatch: pytest.MonkeyPatch, infinite: tuple[int, ...], skipped: int
+) -> None:
+    """Warm-up has three steps, the window ten: two that are skipped are a fifth, and too many."""
+    overflow(monkeypatch, *infinite)
+    events = scaled(tmp_path, 1024.0, steps=10)
+    ended = events.of(JobEnded)
+    if skipped == 2:
+        expected = "The scaler of fp16 skipped 2 of 10 optimizer steps that were timed"
+        assert (ended.status, ended.reason.partition(":")[0]) == ("invalid", expected)
+        return
+    result = events.of(Measured)
+    before, after = result.checks["loss_scale"]
+    assert (ended.status, before / after) == ("measured", 2.0**skipped)
+    assert len(result.steps["optimizer"]) == len(result.steps["seconds"]) == 13, "a skipped one is a step of the loop"
+
+
 def test_an_unknown_size_is_unsupported(tmp_path: Path) -> None:
     ended = measured(tmp_path, case_of("resnet18", imgsz=64)).of(JobEnded)
     assert (ended.status, ended.scope) == ("unsupported", ["model", "imgsz"])
@@ -147,7 +221,7 @@ def test_a_precision_of_another_workload_is_unsupported(tmp_path: Path) -> None:
     case = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "half", "batch": 1, "imgsz": 64}
     run(CaseJob("ultralytics", case, {}, 1, WINDOW, "", ""), events, -1)
     ended = events.of(JobEnded)
-    assert ended.reason == "amp half was asked: the workload ultralytics takes off, on, bf16, forced-bf16, forced-fp16."
+    assert ended.reason == "amp half requested: the workload ultralytics takes off, on, bf16, forced-bf16, forced-fp16."
     assert (ended.status, ended.scope) == ("unsupported", ["model", "amp"])
 
 
@@ -159,7 +233,7 @@ def test_gradients_are_accumulated(tmp_path: Path) -> None:
 
 
 def test_an_optimizer_that_torch_does_not_have_is_unsupported(tmp_path: Path) -> None:
-    with pytest.raises(CaseRejected, match="optimizer MuSGD was asked: torch has no such optimizer") as caught:
+    with pytest.raises(CaseRejected, match="optimizer MuSGD requested: torch has no such optimizer") as caught:
         loop_of(tmp_path, "lstm256", {"optimizer": "MuSGD"})
     assert caught.value.status == "unsupported"
 

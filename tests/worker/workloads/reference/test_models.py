@@ -40,8 +40,8 @@ def test_the_operations_of_an_lstm_follow_from_its_sizes() -> None:
 
 
 def test_an_unknown_size_is_refused_in_one_sentence() -> None:
-    assert why_no_size("resnet18", 64) == "imgsz 64 was asked: resnet18 runs at 32 or 224 px."
-    assert why_no_size("lstm256", 30) == "imgsz 30 was asked: lstm256 runs at 28 steps."
+    assert why_no_size("resnet18", 64) == "imgsz 64 requested: resnet18 runs at 32 or 224 px."
+    assert why_no_size("lstm256", 30) == "imgsz 30 requested: lstm256 runs at 28 steps."
     assert not why_no_size("resnet18", 224)
 
 

@@ -1,0 +1,248 @@
+"""The member of a fleet: plans and measures on one machine, as its coordinator says; started by the agent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bench import signals
+from bench.cases.device_kinds import MACHINES, device_names, kind_of
+from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
+from bench.fleet import locks, messages
+from bench.machine.fingerprint import devices, machine, visible_cards
+from bench.machine.paths import cache_folder
+from bench.pytest_plugin.command_line import run_options
+from bench.pytest_plugin.request import RunRequest
+from bench.pytest_plugin.resume import SELECTION
+from bench.pytest_plugin.session import BenchSession
+from bench.records import store
+from bench.records.ceiling import Ceiling
+from bench.records.record import Record
+
+Send = Callable[[messages.Event], None]
+"""Sends an event to the coordinator."""
+
+LAST_SECONDS = 20.0
+"""Seconds in which a member whose agent has gone saves the interrupted record and ends."""
+
+
+def main() -> None:
+    """Measure what comes on standard input until it ends; events go to standard output."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    events = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no event
+    signals.interrupt_on_signals()
+
+    def send(event: messages.Event) -> None:
+        events.write(messages.encode(event) + b"\n")
+        events.flush()
+
+    code = 0
+    try:
+        serve(_Commands(sys.stdin.buffer), send)
+    except BenchError as error:
+        send(messages.Refused(str(error), int(error.code)))
+    except KeyboardInterrupt:
+        code = int(ExitCode.WRONG_USE)
+    except BrokenPipeError:  # the agent has gone
+        code = int(ExitCode.WRONG_USE)
+    except Exception as error:
+        send(messages.Refused(describe_unexpected(error), int(ExitCode.WRONG_USE)))
+    sys.stdout.flush()
+    os._exit(code)  # the thread that reads commands may wait for ever
+
+
+class _Commands:
+    """Commands on standard input; when it ends, the agent has gone, and this process is interrupted."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        import queue
+
+        self._queue: queue.Queue[messages.Command] = queue.Queue()
+        self._source = source
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._source:
+            self._queue.put(messages.command(line))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_SECONDS)
+        os._exit(int(ExitCode.WRONG_USE))  # the fork server and its workers end with this process
+
+    def next(self) -> messages.Command:
+        """Return the next command; waits for it."""
+        return self._queue.get()
+
+
+def serve(commands: Any, send: Send) -> None:
+    """Plan, then measure what is asked for.
+
+    Raises:
+        BenchError: where the machine cannot measure that.
+        KeyboardInterrupt: when it is ended; the record of the interrupted case was sent.
+    """
+    start = commands.next()
+    assert isinstance(start, messages.Start)
+    if start.examine:
+        return send(_examine())
+    with locks.measuring(start.lock, start.run):
+        session = begin(start)
+        assert session.store is not None and session.run is not None and session.launcher is not None
+        complete = False
+        try:
+            for item in _not_sent(session, start.records):
+                send(_recorded(item))
+            send(_planned(session))
+            complete = _measure_all(session, commands, send)
+        except KeyboardInterrupt:
+            if session.run.records and not session.run.records[-1].outcome.status.final:
+                send(_recorded(session.run.records[-1]))
+            raise
+        finally:
+            session.launcher.close()
+        if complete:
+            _forget(session.store)
+    send(messages.Finished())
+
+
+def runs_folder() -> Path:
+    """Return where members keep records until their coordinator has all."""
+    return cache_folder() / "fleet" / "runs"
+
+
+def begin(start: messages.Start) -> BenchSession:
+    """Begin the run, or go on with it where records of it are here or at the coordinator.
+
+    Raises:
+        UsageError: where the options are impossible on this machine.
+    """
+    results, kept = runs_folder(), store.Store.at(runs_folder() / start.run)
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"nothing can be written to {kept.folder}: {error.strerror or error}.") from None
+    for content in start.records:
+        record = store.decode_file(content.encode())
+        if not kept.path(record).exists() and (problem := kept.save(record)):
+            raise UsageError(problem)
+    known = start.run in store.runs(results)
+    if not known:
+        kept.discard()
+    values = {
+        "resume" if known else "run": start.run,
+        "results": str(results),
+        "reports": str(results.parent / "reports"),
+    }
+    session = BenchSession(RunRequest.parse(option_getter({**start.options, **values}), Path.cwd()))
+    offered = {name for name, plan in session.planned.items() if is_offered(plan.case.device)}
+    searches = {name for name, search in session.request.searches.items() if is_offered(search.case.device)}
+    session.selected = [plan for name, plan in session.planned.items() if name in offered]
+    session.selected_searches = [name for name in session.request.searches if name in searches]
+    if not offered and not searches:
+        asked = sorted({plan.case.device for plan in session.planned.values()})
+        raise UsageError(f"no device of the plan ({', '.join(asked)}) is here: there is {', '.join(devices())}.")
+    left_out = len(session.planned) + len(session.request.searches) - len(offered) - len(searches)
+    if left_out:
+        session.note(f"{left_out} of the cases left out, whose devices are not here: there is {', '.join(devices())}")
+    session.begin()
+    return session
+
+
+def option_getter(values: dict[str, Any]) -> Callable[[str], Any]:
+    """Return a getter of the options of a run: these values, and the defaults of all others."""
+    defaults: dict[str, Any] = {name: "" for name in SELECTION}
+    for option in run_options():
+        if option.group:
+            empty: Any = [] if option.repeated else option.default if option.metavar else False
+            defaults[option.name.lstrip("-").replace("-", "_")] = empty
+    unknown = set(values) - set(defaults)
+    if unknown:
+        raise UsageError(f"option {min(unknown)!r} is unknown.")
+    return lambda name: values[name] if values.get(name) is not None else defaults[name]
+
+
+def is_offered(device: str) -> bool:
+    """Whether this machine has the devices of a case; a kind that only torch knows is left to the worker."""
+    if (whole := MACHINES.fullmatch(device)) and whole["machines"]:
+        return False
+    kind = kind_of(device)
+    if kind.on_host:
+        return True
+    numbers = [name for name in device_names(device) if name.isdecimal()]
+    if numbers:
+        return all(int(name) < len(visible_cards()) for name in numbers)
+    return kind.indexed or device in devices()
+
+
+def _planned(session: BenchSession) -> messages.Planned:
+    assert session.launcher is not None
+    environment = session.launcher.interpreter.environment
+    return messages.Planned(
+        names=[*(plan.name for plan in session.selected), *session.selected_searches],
+        finished=list(session.finished),
+        machine=machine(),
+        environment=environment.fingerprint,
+        torch=environment.torch,
+        notes=session.notes,
+    )
+
+
+def _not_sent(session: BenchSession, held: list[str]) -> list[Record | Ceiling]:
+    """Return the records that were measured here and that the coordinator does not have."""
+    assert session.store is not None
+    items: list[Record | Ceiling] = [*session.finished.values(), *store.read_ceilings([session.store.folder])[0]]
+    return [item for item in items if store.encoded(item).decode() not in held]
+
+
+def _recorded(item: Record | Ceiling) -> messages.Recorded:
+    name = item.name if isinstance(item, Record) else item.case.search_id
+    return messages.Recorded(name, store.encoded(item).decode())
+
+
+def _measure_all(session: BenchSession, commands: Any, send: Send) -> bool:
+    """Do what the coordinator asks for until it says that this is all; return whether it has everything."""
+    assert session.run is not None
+    while True:
+        match commands.next():
+            case messages.Measure(name) if name in session.request.searches:
+                send(_recorded(session.search(name, lambda text: None)))
+            case messages.Measure(name):
+                plan = session.planned[name]
+                if reason := session.run.skip_reason(plan):
+                    send(messages.Skipped(name, reason))
+                else:
+                    send(_recorded(session.measure(plan)))
+            case messages.GiveUp(name, reason):
+                send(_recorded(session.run.give_up(session.planned[name], reason)))
+            case messages.Finish(complete):
+                return complete
+
+
+def _forget(kept: store.Store) -> None:
+    """Remove the copies of what the coordinator has."""
+    items: list[Record | Ceiling] = [*store.read([kept.folder])[0], *store.read_ceilings([kept.folder])[0]]
+    for item in items:
+        kept.remove(item)
+    kept.discard()
+
+
+def _examine() -> messages.Examined:
+    """Examine this machine as ``doctor`` does."""
+    from bench.machine.doctor import State, devices_of, examine
+    from bench.report.doctor import summary
+    from bench.runner import doctor
+
+    system, software = doctor.look("")
+    rows = examine(system, software)
+    checks = [f"{row.name}: {row.detail} {row.remedy}".strip() for row in rows if row.status is State.LIMITED]
+    usable = devices_of(rows)[0]
+    unusable = [f"{rows[0].detail} {rows[0].remedy}".strip()] if rows[0].status is State.UNUSABLE else []
+    return messages.Examined(
+        f"{machine().title}; {rows[0].detail}. {summary(rows)}", [*unusable, *checks], bool(usable)
+    )

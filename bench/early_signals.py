@@ -1,0 +1,29 @@
+"""Ctrl-C and signals while a command's own libraries are imported: one sentence, and no traceback."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # ``signal`` itself is Python that Ctrl-C may interrupt
+import os
+
+SIGNALS = (_signal.SIGTERM, _signal.SIGHUP)
+"""Signals by which job schedulers, containers and closed terminals end a process."""
+
+NAMES = {_signal.SIGINT: "Ctrl-C", _signal.SIGTERM: "SIGTERM", _signal.SIGHUP: "SIGHUP"}
+
+WRONG_USE = 2
+"""The exit status; :mod:`bench.errors` would have to be imported first."""
+
+
+def end(number: int, frame: object) -> None:
+    """End this process: nothing has been measured or written yet."""
+    os.write(2, f"yolopace: stopped by {NAMES[number]}.\n".encode())
+    os._exit(WRONG_USE)
+
+
+def end_with_one_sentence() -> None:
+    """Let Ctrl-C and these signals end this process, but for those that are ignored (nohup)."""
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, end)
+    for number in SIGNALS:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, end)

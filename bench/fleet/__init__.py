@@ -1,0 +1,1 @@
+"""Several machines: one coordinator moves plans and records, and each machine's own runner measures."""

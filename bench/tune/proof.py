@@ -1,0 +1,71 @@
+"""Prove the winner of a search against the present settings: interleaved pairs, judged as in a live comparison."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from bench.compare.estimator import pending_cases
+from bench.compare.pairs import now
+from bench.compare.scheduler import OnPair, PairScheduler
+from bench.machine.conditions import conditions
+from bench.machine.fingerprint import machine
+from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide
+from bench.records.tune import Tuning
+from bench.runner.launchers import local
+from bench.runner.launchers.local import Launcher
+from bench.tune.measurer import Planner
+from bench.tune.space import describe_change
+
+PAIRS = 8
+"""Number of pairs that a clear winner takes: four of the first look, and four fresh ones that confirm it."""
+
+
+def reserve(cost: float) -> float:
+    """Return the seconds to keep for the proof, from those of one measurement."""
+    return 2 * PAIRS * cost
+
+
+def prove(tuning: Tuning, planner: Planner, launcher: Launcher, folder: Path, budget: float, on_pair: OnPair) -> None:
+    """Measure pairs of the present settings (base) and the winner (head) until they are judged, or time is over.
+
+    Args:
+        tuning: gets the pairs, and is saved after each.
+        planner: makes the planned runs.
+        launcher: of the environment; the caller closes it.
+        folder: of the run.
+        budget: seconds; one pair is measured in any case.
+        on_pair: called after every pair.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C; all pairs were saved.
+        UsageError: where the environment or the data cannot be used at all.
+    """
+    assert tuning.winner is not None, "a search that ended has a winner"
+    base, head = planner.plan(tuning.present), planner.plan(tuning.winner)
+    known = tuning.proof
+    if known is None or [(case.case, case.head_case) for case in known.cases] != [(base.case, head.case)]:
+        tuning.proof = Comparison(
+            run=tuning.run,
+            started=now(),
+            machine=machine(),
+            conditions=conditions(launcher.interpreter.variables),
+            base=side(launcher, "present settings"),
+            head=side(launcher, describe_change(tuning.present, tuning.winner)),
+            margin=tuning.margin,
+            margin_from=tuning.margin_from,
+            memory_margin=0.0,
+            cases=[CaseComparison(case=base.case, recipe=base.recipe, head_case=head.case, head_recipe=head.recipe)],
+        )
+    assert tuning.proof is not None, "it was just made"
+    # Workers of one fork server are more alike than those of two.
+    with contextlib.closing(local.open_launcher(launcher.interpreter)) as other:
+        scheduler = PairScheduler(
+            tuning.proof, (launcher, other), folder, pending_cases, on_pair, budget=budget, saved=tuning
+        )
+        scheduler.run()
+
+
+def side(launcher: Launcher, settings: str) -> EnvironmentSide:
+    """Return a side of the comparison: both are the same environment."""
+    return EnvironmentSide(asked=settings, key="", packages=[], environment=launcher.interpreter.environment)

@@ -1,0 +1,497 @@
+"""Search for the fastest settings by successive halving: short windows, fresh processes, interleaved in blocks."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from bench.cases import Case
+from bench.cases.axes import axes, fixed_axes, value_text
+from bench.records.outcome import Outcome, Status
+from bench.records.tune import NotTried, Tried, changes
+from bench.tune.estimates import UNKNOWN, Difference, Estimates, Observation
+from bench.tune.space import Space, describe_change, settings_text
+
+BLOCK = 5
+"""Largest number of measurements between two of the reference settings, which show a change of the machine's speed."""
+
+ROUNDS = 8
+"""Largest number of rounds; more would hardly change the choice, and the proof decides."""
+
+PROCESSES = 4
+"""Number of processes after which settings are not measured again: the proof decides what is closer than that."""
+
+WHOLE_MOST = 16
+"""Largest number of combinations that are all tried; of more, the effects of single settings show which to try."""
+
+WHOLE_FACTOR = 1.6
+"""Measurements of a whole product over its number of combinations: later rounds measure the best ones again."""
+
+PROPOSED, NEIGHBOURS = 3, 8
+"""Largest numbers of combinations that a round adds: by prediction, and as neighbours of the leader."""
+
+LEAST_RIVALS = 3
+"""Number of settings that a round measures again, at least, where so many are left."""
+
+REACH = math.log(1.4)
+"""A neighbour of the leader is not tried where its prediction is slower than the leader by more."""
+
+ALIKE = math.log(1.01)
+"""Of settings whose estimates are this close, those that change the fewest settings are chosen."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured process of some settings.
+
+    Attributes:
+        case: with the settings.
+        block: number or name of its block.
+        outcome: of the measurement.
+        seconds: per image; None without a figure.
+        cost: seconds that the measurement took.
+        effective: settings that were read back.
+        name: of its record.
+        earlier: whether an earlier search measured it.
+    """
+
+    case: Case
+    block: str
+    outcome: Outcome
+    seconds: float | None = None
+    cost: float = 0.0
+    effective: dict[str, Any] = {}
+    name: str = ""
+    earlier: bool = False
+
+
+class Measurer(Protocol):
+    """Measures settings."""
+
+    def measure(self, case: Case, block: str) -> Trial:
+        """Measure settings in a fresh process."""
+
+    def why_not(self, case: Case) -> str:
+        """Say why settings are not worth a try, such as a prediction of their memory; empty where they are."""
+
+    def clock(self) -> float:
+        """Return the current time in seconds."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Values that do not run, whatever else is set.
+
+    Attributes:
+        values: values of a case by axis; a case with all of them is not tried.
+        smallest_batch: batches below it are not affected; 0 for any.
+        reason: one sentence.
+    """
+
+    values: dict[str, Any]
+    reason: str
+    smallest_batch: int = 0
+
+    def applies(self, case: Case) -> bool:
+        """Whether it excludes a case."""
+        return case.batch >= self.smallest_batch and all(
+            case.value(name) == value for name, value in self.values.items()
+        )
+
+
+class Search:
+    """A search; it starts from the trials of earlier ones.
+
+    Attributes:
+        space: the settings that may be tried.
+        trials: all trials, in the order of measurement.
+        dropped: settings that were found slower, by case, with a sentence.
+        rules: values that do not run.
+        not_tried: settings that were not tried, and why.
+        design: how the settings to try were chosen.
+        complete: whether it ended by itself, and not for lack of time.
+        needed: seconds that it would have needed at least, where it lacked time; else 0.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        measurer: Measurer,
+        *,
+        budget: float,
+        reserve: Callable[[float], float] = lambda cost: 0.0,
+        noise: float,
+        margin: float,
+        seed: str,
+        say: Callable[[str], None] = lambda text: None,
+        changed: Callable[[], None] = lambda: None,
+        earlier: Callable[[Trial], Sequence[Trial]] = lambda present: (),
+        blocks: int = 0,
+    ) -> None:
+        """Start nothing.
+
+        Args:
+            space: the settings that may be tried.
+            measurer: measures them.
+            budget: seconds, those for the proof included.
+            reserve: seconds for the proof, from the seconds of a measurement of the present settings.
+            noise: standard deviation of a logarithm between processes, as far as it is known.
+            margin: a share; a smaller difference counts as none.
+            seed: of the order.
+            say: called with a line per measurement.
+            changed: called after each measurement.
+            earlier: returns the trials of earlier searches, once the present settings were measured.
+            blocks: number of blocks that a stopped search had.
+        """
+        self.space = space
+        self.trials: list[Trial] = []
+        self.dropped: dict[Case, str] = {}
+        self.rules: list[Rule] = []
+        self.not_tried: list[NotTried] = []
+        self.design = ""
+        self.complete = False
+        self.needed = 0.0
+        self._measurer, self._budget, self._reserve = measurer, budget, reserve
+        self._noise, self._margin = noise, math.log1p(margin)
+        self._random = random.Random(seed)
+        self._say, self._changed, self._earlier = say, changed, earlier
+        self._seed = seed
+        self._began = measurer.clock()
+        self._blocks = blocks
+        self._whole = False
+        self._waiting: list[Case] = []
+        self._proposed_for = math.inf
+        self._reference_measured = False
+
+    @property
+    def present(self) -> Case:
+        """The present settings."""
+        return self.space.present
+
+    def run(self) -> None:
+        """Search until nothing is left to learn, or the time is used up; nothing where the present settings fail."""
+        first = self._measure(self.present, self._new_block())
+        if first.seconds is None:
+            return
+        self._reference_measured = True
+        self._drop_present_values(first.effective)
+        for trial in self._earlier(first):
+            self._take(trial)
+        self._plan()
+        for _ in range(ROUNDS):
+            if not (cases := self._next_round()):
+                self.complete = not self.needed
+                break
+            self._measure_round(cases)
+            if self.needed:
+                break
+        else:
+            self.complete = True
+        self._drop_slower()
+        self._note_untried()
+
+    def seconds_left(self) -> float:
+        """Remaining seconds of the search, without those of the proof."""
+        reserve = min(self._reserve(self._cost(self.present)), self._budget / 2)
+        return self._budget - reserve - (self._measurer.clock() - self._began)
+
+    def estimates(self) -> Estimates:
+        """Estimate from all trials with a figure."""
+        return Estimates(
+            [Observation(t.case, t.block, math.log(t.seconds)) for t in self.trials if t.seconds is not None],
+            self._noise,
+        )
+
+    @property
+    def measured(self) -> list[Case]:
+        """Cases with a figure, in the order of their first trial."""
+        return list(dict.fromkeys(trial.case for trial in self.trials if trial.seconds is not None))
+
+    @property
+    def alive(self) -> list[Case]:
+        """Cases with a figure that are not known to be slower."""
+        return [case for case in self.measured if case not in self.dropped]
+
+    def difference(self, case: Case) -> Difference:
+        """Return the difference of a case to the present settings."""
+        return self.estimates().difference(case, self.present) if case in self.measured else UNKNOWN
+
+    def winner(self) -> Case:
+        """Return the fastest settings; of about equal ones, those that change the least.
+
+        The present settings win where no other is faster by the margin within its interval.
+        """
+        estimates = self.estimates()
+        fastest = estimates.fastest(self.alive, self.present)
+        close = [case for case in self.alive if abs(estimates.difference(case, fastest).log) <= ALIKE]
+        chosen = min(
+            close, key=lambda case: (len(changes(self.present, case)), estimates.difference(case, fastest).log)
+        )
+        gain = estimates.difference(chosen, self.present)
+        return self.present if gain.low >= -self._margin else chosen
+
+    def tried(self) -> list[Tried]:
+        """Return what became of all settings that were tried, the fastest first and those without a figure last."""
+        estimates, rows = self.estimates(), []
+        for case in dict.fromkeys(trial.case for trial in self.trials):
+            own = [trial for trial in self.trials if trial.case == case]
+            seconds = [trial.seconds for trial in own if trial.seconds is not None]
+            known = estimates.difference(case, self.present) if seconds else UNKNOWN
+            linked = math.isfinite(known.half)
+            outcome = next((trial.outcome for trial in own if trial.seconds is not None), own[-1].outcome)
+            rows.append(
+                Tried(
+                    case=case,
+                    status=outcome.status.value,
+                    reason=self.dropped.get(case, "") or outcome.reason,
+                    seconds_per_image=float(np.exp(np.mean(np.log(seconds)))) if seconds else None,
+                    log=known.log if linked else None,
+                    half=known.half if linked else None,
+                    processes=len(seconds),
+                    earlier=sum(trial.earlier for trial in own if trial.seconds is not None),
+                )
+            )
+        return sorted(rows, key=lambda row: (row.log is None, row.log or 0.0))
+
+    # Rounds
+
+    def _plan(self) -> None:
+        """Choose the settings of the first round: the whole product where there is time for it, else single changes."""
+        everything = [case for case in self.space.product() if self._is_open(case)]
+        affordable = int(self.seconds_left() / self._cost())
+        small = len(everything) <= WHOLE_MOST and len(everything) * WHOLE_FACTOR <= affordable
+        self._whole = small or len(self.space.values) < 2
+        count = f"{len(everything)} combination{'s' if len(everything) != 1 else ''}"
+        if self._whole:
+            self.design = f"all {count}"
+            self._waiting = everything
+        else:
+            self.design = (
+                f"of {count}: each setting alone, then predicted combinations and neighbours of the leader, "
+                f"in an order with seed {self._seed!r}"
+            )
+            self._waiting = [case for case in self.space.single_changes() if self._is_open(case)]
+        known = set(self.measured)
+        self._waiting = [case for case in self._waiting if case not in known]
+
+    def _next_round(self) -> list[Case]:
+        """Return the settings of the next round, the reference first; empty where nothing is left to learn."""
+        estimates = self._drop_slower()
+        leader = estimates.fastest(self.alive, self.present)
+        added, self._waiting = self._waiting, []
+        if not added and not self._whole:
+            added = self._proposals(estimates, leader)
+        rivals = self._rivals(estimates, leader)
+        if not added and not rivals:
+            return []
+        affordable = int(self.seconds_left() / self._cost()) - 1
+        if len(added) + len(rivals) > affordable:
+            rivals = rivals[: max((affordable - len(added)), 0)]
+        if len(added) > affordable:
+            self.needed = max(self.needed, (len(added) - affordable) * self._cost())
+            added = added[: max(affordable, 0)]
+        if not added and not rivals:
+            self.needed = max(self.needed, self._cost() * 2)
+            return []
+        self._random.shuffle(order := [*added, *rivals])
+        return [leader, *order]
+
+    def _measure_round(self, cases: Sequence[Case]) -> None:
+        """Measure settings in blocks, each with the reference settings, which are the first of the cases."""
+        reference, others = cases[0], list(cases[1:])
+        first, self._reference_measured = self._reference_measured and reference == self.present, False
+        for start in range(0, len(others), BLOCK):
+            block = str(self._blocks) if first else self._new_block()
+            members = [*others[start : start + BLOCK], *([] if first else [reference])]
+            first = False
+            self._random.shuffle(members)
+            for case in members:
+                if case != reference and not self._is_open(case):
+                    continue
+                if self.seconds_left() < self._cost(case):
+                    self.needed = max(self.needed, self._cost(case) * (len(others) - start))
+                    return
+                self._measure(case, block)
+
+    def _drop_slower(self) -> Estimates:
+        """Drop settings whose interval says that they are slower than the leader."""
+        estimates = self.estimates()
+        leader = estimates.fastest(self.alive, self.present)
+        for case in self.alive:
+            behind = estimates.difference(case, leader)
+            if case != leader and behind.low > 0:
+                least = math.expm1(behind.low) * 100
+                self.dropped[case] = f"slower than {describe_change(self.present, leader)} by at least {least:.0f} %"
+        return estimates
+
+    def _rivals(self, estimates: Estimates, leader: Case) -> list[Case]:
+        """Return the better half of the settings that may be faster than the leader by the margin, best first."""
+        counts: dict[Case, int] = defaultdict(int)
+        for trial in self.trials:
+            counts[trial.case] += trial.seconds is not None
+        rivals = [
+            case
+            for case in self.alive
+            if case != leader and counts[case] < PROCESSES and estimates.difference(case, leader).low < -self._margin
+        ]
+        rivals.sort(key=lambda case: estimates.difference(case, leader).low)
+        return rivals[: max(math.ceil(len(rivals) / 2), LEAST_RIVALS)]
+
+    def _proposals(self, estimates: Estimates, leader: Case) -> list[Case]:
+        """Return combinations that were not tried: predicted to be fast, or neighbours of the leader."""
+        predict = self._prediction(estimates)
+        best = estimates.difference(leader, self.present).log
+        if best > self._proposed_for - ALIKE:  # the combinations of the last round brought nothing
+            return []
+        self._proposed_for = best
+        tried = {trial.case for trial in self.trials}
+        near = {
+            case: predict(case)
+            for case in self.space.product()
+            if case not in tried and self._is_open(case) and predict(case) - best < REACH
+        }
+        ranked = sorted(near, key=lambda case: (near[case], len(changes(self.present, case))))
+        proposals = [case for case in ranked if near[case] - best < ALIKE][:PROPOSED]
+        neighbours = [case for case in self.space.neighbours(leader) if case in near and case not in proposals]
+        return proposals + sorted(neighbours, key=near.__getitem__)[:NEIGHBOURS]
+
+    def _prediction(self, estimates: Estimates) -> Callable[[Case], float]:
+        """Return a function that predicts ``ln(time / time of the present settings)`` by a sum over changed settings.
+
+        A setting without any measurement has no prediction: the function then returns infinity.
+        """
+        rows = [
+            (changes(self.present, case), estimates.difference(case, self.present).log)
+            for case in self.measured
+            if math.isfinite(estimates.difference(case, self.present).half)
+        ]
+        columns = list(dict.fromkeys(item for changed, _ in rows for item in changed.items()))
+        matrix = np.array([[float(changed.get(name) == value) for name, value in columns] for changed, _ in rows])
+        if not columns:
+            return lambda case: math.inf
+        ridge = np.vstack([matrix, 0.1 * np.eye(len(columns))])
+        effects = np.linalg.lstsq(ridge, np.array([log for _, log in rows] + [0.0] * len(columns)), rcond=None)[0]
+        effect = dict(zip(columns, effects.tolist(), strict=True))
+        return lambda case: sum(effect.get(item, math.inf) for item in changes(self.present, case).items())
+
+    # Measurements
+
+    def _new_block(self) -> str:
+        self._blocks += 1
+        return str(self._blocks)
+
+    def _cost(self, case: Case | None = None) -> float:
+        """Return the expected seconds of a measurement: of a case the mean of its own, else of all."""
+        own = [trial.cost for trial in self.trials if trial.case == case and not trial.earlier]
+        costs = own or [trial.cost for trial in self.trials if not trial.earlier and trial.seconds is not None]
+        return sum(costs) / len(costs) if costs else 0.0
+
+    def _measure(self, case: Case, block: str) -> Trial:
+        trial = self._measurer.measure(case, block)
+        self._take(trial)
+        self._say(self._line(trial))
+        self._changed()
+        return trial
+
+    def _take(self, trial: Trial) -> None:
+        """Add a trial, and learn from its outcome which settings do not run."""
+        self.trials.append(trial)
+        if trial.seconds is None and trial.case != self.present:
+            self.rules += rules_of(trial, self.present)
+
+    def _is_open(self, case: Case) -> bool:
+        """Whether settings may be tried, or measured again."""
+        if case in self.dropped or any(rule.applies(case) for rule in self.rules):
+            return False
+        failed = any(trial.case == case and trial.seconds is None for trial in self.trials)
+        return not failed and (case in self.measured or not self._measurer.why_not(case))
+
+    def _drop_present_values(self, effective: dict[str, Any]) -> None:
+        """Leave out values that run already, whatever they are called."""
+        for name, values in self.space.values.items():
+            axis = axes()[name]
+            for value in values:
+                if not axis.fixed and axis.setting in effective and effective[axis.setting] == axis.expected(value):
+                    self.space = self.space.without(name, value)
+                    self.not_tried.append(NotTried(settings_text({name: value}), "it is what runs already"))
+
+    def _note_untried(self) -> None:
+        """Note why values and combinations were not tried."""
+        tried = {trial.case for trial in self.trials}
+        reasons: dict[str, list[Case]] = defaultdict(list)
+        predict = self._prediction(self.estimates()) if self.measured else lambda case: math.inf
+        for case in self.space.product():
+            if case not in tried:
+                reasons[self._why_untried(case, predict(case))].append(case)
+        for reason, cases in reasons.items():
+            if len(cases) == 1:
+                text = describe_change(self.present, cases[0])
+            else:
+                common = dict(set.intersection(*(set(changes(self.present, case).items()) for case in cases)))
+                text = f"{len(cases)} combinations{f' with {settings_text(common)}' if common else ''}"
+            self.not_tried.append(NotTried(text, reason))
+
+    def _why_untried(self, case: Case, predicted: float) -> str:
+        rule = next((rule for rule in self.rules if rule.applies(case)), None)
+        if rule is not None:
+            return rule.reason
+        if why := self._measurer.why_not(case):
+            return why
+        if math.isfinite(predicted) and not self.needed:
+            return "predicted to be no faster than what was tried, from the effects of single settings"
+        return "no time was left"
+
+    def _line(self, trial: Trial) -> str:
+        name = describe_change(self.present, trial.case)
+        if trial.seconds is None:
+            return f"{name}: {trial.outcome.status.value.replace('_', ' ')}: {trial.outcome.reason}"
+        known = self.difference(trial.case)
+        text = f"{name}: {1 / trial.seconds:.3g} images/s"
+        if trial.case == self.present or not math.isfinite(known.half):
+            return text
+        return f"{text}, {math.exp(-known.log):.2f} times as fast as the present settings"
+
+
+def rules_of(trial: Trial, present: Case) -> list[Rule]:
+    """Return the rules that follow from settings without a figure: none of them is tried again in another combination.
+
+    A setting that was read back differently is the cause. Without one, a change alone is, and the scope of the outcome.
+    """
+    case, status, changed = trial.case, trial.outcome.status, changes(present, trial.case)
+    named = describe_change(present, case)
+    reason = f"{named} ended as {status.value.replace('_', ' ')}: {trial.outcome.reason}"
+    if status is Status.INTERRUPTED:
+        return []
+    if status is Status.OUT_OF_MEMORY:
+        return [Rule({"cache": case.value("cache")}, reason, smallest_batch=case.batch)]
+    known = axes()
+    culprits = [
+        name
+        for name, value in changed.items()
+        if name in known
+        and trial.effective.get(known[name].setting) is not None
+        and trial.effective[known[name].setting] != known[name].expected(value)
+    ]
+    if not culprits and len(changed) == 1:
+        culprits = list(changed)
+    # Whether a setting is honoured may depend on the batch: there are no more loaders than an epoch has batches.
+    fixed = {name: case.value(name) for name in fixed_axes() if name in changed or name == "batch"}
+    rules = [Rule({**fixed, name: changed[name]}, reason) for name in culprits]
+    scope = [name for name in trial.outcome.scope if name in changed]
+    if scope and not status.broken:
+        rules.append(Rule({name: case.value(name) for name in trial.outcome.scope}, reason))
+    return rules
+
+
+def value_texts(values: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """Return values by axis as text."""
+    return {name: [value_text(name, value) for value in others] for name, others in values.items()}
+
+
+def untried_axes(left_out: Iterable[tuple[str, str]], names: Collection[str]) -> list[NotTried]:
+    """Return the axes that are not searched, with the reasons, but for those that are."""
+    return [NotTried(name, reason) for name, reason in left_out if name not in names]

@@ -1,0 +1,68 @@
+"""NCNN: its threads and types are options of its network; it computes the images of a batch one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .base import Reading, Runtime, replaced
+
+HALVES = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
+"""Options of a network by which it computes or stores in 16 bits where the CPU can."""
+
+
+class Ncnn(Runtime):
+    """Models of NCNN on a CPU, in float32: it does not say in which type a layer computes."""
+
+    name = "ncnn"
+    title = "NCNN"
+    suffix = "_ncnn_model"
+    packages = (("ncnn", "ncnn"),)
+    export_packages = (("pnnx", "pnnx"),)
+    recorded = ("ncnn", "pnnx")
+    one_image = True
+
+    @contextlib.contextmanager
+    def prepare(self, threads: int, amp: str) -> Iterator[None]:
+        """Give every network the number of threads, and float32."""
+        import ncnn
+
+        original = ncnn.Net
+
+        def with_settings() -> Any:
+            net = original()
+            net.opt.num_threads = threads
+            for option in HALVES:
+                if hasattr(net.opt, option):
+                    setattr(net.opt, option, False)
+            return net
+
+        with replaced(ncnn, "Net", with_settings):
+            yield
+
+    def read_back(self, backend: Any, facts: dict[str, Any]) -> Reading:
+        """Read the options of the network."""
+        options = backend.net.opt
+        halves = [option for option in HALVES if getattr(options, option, False)]
+        device = "vulkan" if options.use_vulkan_compute else "cpu"
+        why = f"NCNN has {', '.join(halves)}" if halves else ""
+        return Reading("on" if halves else "off", device, int(options.num_threads), device.upper(), why)
+
+    def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
+        """Run the images through extractors of the network."""
+        net, matrix = backend.net, backend.pyncnn.Mat
+        name, outputs = net.input_names()[0], sorted(net.output_names())
+
+        def run() -> Any:
+            results = []
+            for image in array:
+                with net.create_extractor() as extractor:
+                    extractor.input(name, matrix(image))
+                    results.append([extractor.extract(output)[1] for output in outputs])
+            return results
+
+        return run
+
+
+RUNTIME = Ncnn()

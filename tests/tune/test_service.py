@@ -1,0 +1,185 @@
+"""A whole search with workers that are played: records, proof, Ctrl-C and what a second search knows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bench.compare import pairs
+from bench.compare.background_load import BackgroundLoadMonitor
+from bench.errors import NothingMeasured
+from bench.records import store
+from bench.records.record import Data
+from bench.records.tune import NotTried, Tuning
+from bench.runner.launchers import local
+from bench.runner.launchers.local import SpawnLauncher
+from bench.tune.answer import Verdict, answer
+from bench.tune.measurer import CaseMeasurer, Planner
+from bench.tune.service import TuneRequest, begin, tune
+from bench.tune.space import Space
+from tests.builders import make_case, make_ceiling, make_record, make_steps
+from tests.fake_workers import fake_launcher
+
+PRESENT = make_case(batch=4, imgsz=64)
+LARGER = PRESENT.of({**PRESENT.values, "batch": 8})
+
+
+@pytest.fixture
+def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpawnLauncher:
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
+    played = fake_launcher(tmp_path)
+    monkeypatch.setattr(local, "open_launcher", lambda interpreter, network=False: SpawnLauncher(interpreter))
+    return played
+
+
+def request(**changes: Any) -> TuneRequest:
+    """A search for a batch: a step of a played worker takes as long with any, so the larger is twice as fast."""
+    fields: dict[str, Any] = {
+        "space": Space(PRESENT, {"batch": [8]}),
+        "left_out": [NotTried("workers", "not here")],
+        "budget": 600.0,
+        "margin": 0.03,
+    }
+    return TuneRequest(**(fields | changes))
+
+
+def run(
+    launcher: SpawnLauncher, results: Path, tuning: Tuning | None = None, **changes: Any
+) -> tuple[Tuning, list[str]]:
+    lines: list[str] = []
+    asked = request(**changes)
+    tuning = tuning or begin(asked, launcher, lines.append)
+    kept = tune(
+        asked, tuning, launcher, results, say=lines.append, on_pair=lambda compared, problem: lines.append(problem)
+    )
+    assert kept.rescue() == ""
+    return tuning, lines
+
+
+def names_of(tuning: Tuning) -> list[str]:
+    """Names of all records of a search."""
+    return [name for block in tuning.blocks for name in block.records]
+
+
+def test_a_search_is_proven_and_recorded_like_any_run_and_another_starts_from_it(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: Counter[int] = Counter()
+    before = pairs.case_job
+
+    def spied(planned: Any, *rest: Any) -> Any:
+        batches[planned.case.batch] += 1
+        return before(planned, *rest)
+
+    monkeypatch.setattr(pairs, "case_job", spied)
+    tuning, lines = run(launcher, tmp_path / "results")
+    result = answer(tuning)
+    assert (result.verdict, result.settings) == (Verdict.SET, {"batch": 8})
+    assert result.gain is not None and result.gain.ratio == pytest.approx(2.0)
+    assert tuning.proof is not None
+    [compared] = tuning.proof.cases
+    assert (compared.case, compared.head_case) == (PRESENT, LARGER)
+    assert len(compared.pairs) == 8
+    assert {pair.block_steps for pair in compared.pairs} == {0}  # a turn is a whole window: the steps differ
+    [known] = store.read_tunings([tmp_path / "results"])[0]
+    assert known == tuning
+    records, complaints = store.read([tmp_path / "results"])
+    assert complaints == []
+    assert {record.case for record in records} == {PRESENT, LARGER}
+    assert sorted(name for block in tuning.blocks for name in block.records) == sorted(
+        record.name for record in records
+    )
+    assert not list((tmp_path / "results").glob("*/comparison.json"))
+    assert tuning.not_tried[0] == NotTried("workers", "not here")
+    assert any(line.startswith("batch=8: ") and "2.00 times as fast" in line for line in lines)
+    assert batches == {4: 8, 8: 8}  # each side of a pair runs its own settings
+
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    second, lines = run(launcher, tmp_path / "results")
+    assert second.run != tuning.run
+    assert any("measurements of earlier searches on this machine" in line for line in lines)
+    assert len(names_of(second)) < len(names_of(tuning))
+    assert max(row.earlier for row in second.tried) >= 1
+
+
+@contextlib.contextmanager
+def stopping_at(monkeypatch: pytest.MonkeyPatch, count: int) -> Iterator[None]:
+    """Press Ctrl-C at the measurement of a number."""
+    before, number = CaseMeasurer.measure, 0
+
+    def measure(self: CaseMeasurer, case: Any, block: str) -> Any:
+        nonlocal number
+        number += 1
+        if number == count:
+            raise KeyboardInterrupt
+        return before(self, case, block)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseMeasurer, "measure", measure)
+        yield
+
+
+def test_what_was_measured_stays_at_ctrl_c_and_the_search_goes_on(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stopping_at(monkeypatch, 2):
+        stopped, _ = run(launcher, tmp_path / "results")
+    assert stopped.stopped
+    assert answer(stopped).verdict is Verdict.NOT_PROVEN
+    [known] = store.read_tunings([tmp_path / "results"])[0]
+    assert len(known.blocks) == 1
+    known.winner = None
+    continued, lines = run(launcher, tmp_path / "results", known)
+    assert continued.run == stopped.run
+    assert not continued.stopped
+    assert answer(continued).verdict is Verdict.SET
+    assert any("starts from 1 measurements" in line for line in lines)
+    assert len(store.read([tmp_path / "results"])[0]) == len(set(names_of(continued)))
+
+
+def test_present_settings_that_do_not_run_are_nothing_measured(launcher: SpawnLauncher, tmp_path: Path) -> None:
+    broken = make_case(model="refuses-amp", amp="on", batch=4, imgsz=64)
+    with pytest.raises(NothingMeasured) as ended:
+        run(launcher, tmp_path / "results", space=Space(broken, {"batch": [8]}))
+    assert str(ended.value).startswith("the present settings give no figure (substituted): No amp. Name others")
+
+
+def test_a_stopped_search_before_any_figure_leaves_no_folder(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stopping_at(monkeypatch, 1):
+        tuning, _ = run(launcher, tmp_path / "results")
+    assert tuning.stopped
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_batch_that_memory_is_predicted_not_to_hold_is_not_tried() -> None:
+    """Memory is predicted in proportion to the batch; a search for the largest batch goes before a prediction."""
+    run_of = cast("Any", None)
+    small = CaseMeasurer(run_of, Planner("", 0, 1024), [], [make_ceiling(limit=None)], 600.0)
+    assert small.why_not(make_case(batch=16)) == ""
+    largest = make_ceiling(limit=None).case.batch
+    assert (
+        small.why_not(make_case(batch=largest + 1))
+        == f"batch {largest + 1} is above {largest}, the largest that trains here"
+    )
+    unknown = CaseMeasurer(run_of, Planner("", 0, 1024), [], [], 600.0)
+    unknown.records.append(make_record())
+    assert unknown.why_not(make_case(batch=32)) == ""
+    assert unknown.why_not(make_case(batch=2**20)).startswith("batch 1048576 is predicted to need ")
+
+
+def test_a_cache_that_takes_too_long_to_fill_is_not_tried() -> None:
+    measurer = CaseMeasurer(cast("Any", None), Planner("", 0, 1024), [], [], 600.0)
+    cached = make_case(further=(("cache", "ram"),))
+    assert measurer.why_not(cached) == ""
+    waiting = make_steps(data_wait=2.0, images=16)
+    measurer.records.append(make_record(steps=waiting, data=Data(name="mine", fingerprint="a" * 12, images=10**6)))
+    assert measurer.why_not(cached).startswith("filling the cache is predicted to take ")
+    assert measurer.why_not(make_case()) == ""

@@ -1,0 +1,90 @@
+"""Which settings are searched: defaults per kind of device, what needs permission, and bad input."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.cases.axes import Axis, register, unregister
+from bench.errors import UsageError
+from bench.tune.space import Space, check_allowed, default_values, describe_change, parse_present
+from tests.builders import make_case
+
+
+def test_a_cpu_searches_caches_and_threads() -> None:
+    values, left_out = default_values(make_case(), [], 8, 0)
+    assert values == {"cache": ["ram", "disk"], "threads": [1, 4, 8]}
+    assert {name for name, _ in left_out} >= {"workers", "compile", "batch", "amp", "deterministic", "prefetch"}
+    assert all(reason for _, reason in left_out)
+
+
+def test_a_gpu_searches_loaders_too_and_no_threads() -> None:
+    values, _ = default_values(make_case(device="0"), [], 8, 0)
+    assert values == {"cache": ["ram", "disk"], "workers": [2, 4, 8], "channels_last": ["on"], "compile": ["on"]}
+    assert "workers" not in default_values(make_case(device="mps"), [], 8, 0)[0]
+
+
+def test_what_changes_learning_is_searched_where_it_is_allowed() -> None:
+    values, left_out = default_values(make_case(device="0", batch=16), ["batch", "amp", "deterministic"], 8, 0)
+    assert (values["batch"], values["amp"], values["deterministic"]) == ([8, 32, 64], ["on", "bf16"], ["off"])
+    assert not {"batch", "amp", "deterministic"} & {name for name, _ in left_out}
+
+
+def test_prediction_searches_batches_and_formats_where_there_is_such_an_axis() -> None:
+    assert default_values(make_case(mode="predict", batch=1), [], 2, 0)[0] == {
+        "batch": [4, 8, 16, 32],
+        "threads": [1, 2],
+    }
+    if "format" not in __import__("bench.cases.axes", fromlist=["axes"]).axes():
+        register(Axis("format", "Format", str, "of an exported model", modes=("predict",)))
+        try:
+            assert "format" not in default_values(make_case(mode="predict", batch=1), [], 2, 0)[0]  # without values
+        finally:
+            unregister("format")
+
+
+def test_threads_of_the_recipe_are_not_searched() -> None:
+    assert "threads" not in default_values(make_case(), [], 8, 2)[0]
+
+
+def test_combinations_and_neighbours() -> None:
+    space = Space(make_case(), {"cache": ["ram"], "threads": [2, 4]})
+    texts = [describe_change(space.present, case) for case in space.product()]
+    assert len(texts) == space.size == 5
+    assert "cache=ram, threads=4" in texts
+    assert [describe_change(space.present, case) for case in space.single_changes()] == [
+        "cache=ram",
+        "threads=2",
+        "threads=4",
+    ]
+    leader = space.with_changes({"cache": "ram"})
+    assert [describe_change(space.present, case) for case in space.neighbours(leader)] == [
+        "cache=ram, threads=2",
+        "cache=ram, threads=4",
+    ]
+    assert describe_change(space.present, space.present) == "present settings"
+    assert space.without("cache", "ram").values == {"threads": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("workers", "present 'workers' is no setting: write NAME=VALUE"),
+        ("speed=9", "present 'speed=9' is no setting"),
+        ("workers=many", "workers 'many' is not allowed"),
+    ],
+)
+def test_present_settings_that_are_none(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_present(text)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_present_settings() -> None:
+    assert parse_present("workers=8, batch=16,") == {"workers": 8, "batch": 16}
+    assert parse_present("") == {}
+
+
+def test_permissions() -> None:
+    assert check_allowed("batch, amp") == ["batch", "amp"]
+    with pytest.raises(UsageError, match=r"^allow 'cache' is unknown: use batch, amp, deterministic\.$"):
+        check_allowed("cache")
