@@ -24,9 +24,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Rows of the table, with the format as it is called, and ``over_own``, ``over_own_low``, ``over_own_high`` and
-        ``forward_over_own``: throughput over the same case in Ultralytics' own format, missing where that was not
-        measured.
+        Rows of the table, with the format as it is called, and ``over_own``, ``over_own_low``, ``over_own_high``,
+        ``over_own_interfered`` and ``forward_over_own``: throughput over the same case in Ultralytics' own format,
+        missing where that was not measured.
     """
     measured = table[(table["status"] == "measured") & (table["mode"] == "predict")]
     if not has_formats(measured):
@@ -46,5 +46,10 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return merged.set_index("index")
 
 
-RATIOS = {"speedup": "over_own", "speedup_low": "over_own_low", "speedup_high": "over_own_high"}
+RATIOS = {
+    "speedup": "over_own",
+    "speedup_low": "over_own_low",
+    "speedup_high": "over_own_high",
+    "interfered": "over_own_interfered",
+}
 """Columns of a speed-up, and what they are called next to the other columns of a case."""
