@@ -24,9 +24,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Rows of the table, with the format as it is called, and ``over_own``, ``over_own_low``, ``over_own_high`` and
-        ``forward_over_own``: throughput over the same case in Ultralytics' own format, missing where that was not
-        measured.
+        Rows of the table, with the format as it is called, and ``over_own``, ``over_own_low``, ``over_own_high``,
+        ``over_own_interfered`` and ``forward_over_own``: throughput over the same case in Ultralytics' own format,
+        missing where that was not measured.
     """
     measured = table[(table["status"] == "measured") & (table["mode"] == "predict")]
     if not has_formats(measured):
@@ -37,7 +37,8 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     alike = [row in places for row in measured[keys].itertuples(index=False, name=None)]
     rows = measured[alike].assign(**{AXIS: measured[AXIS].where(measured[AXIS] != NOT_ASKED, OWN)})
     ratios = speedups(measured, {AXIS: NOT_ASKED})[[*axes_of(table), "machine", *RATIOS]]
-    merged = rows.reset_index().merge(ratios.rename(columns=RATIOS), on=[*axes_of(table), "machine"], how="left")
+    ratios.columns = pd.Index([RATIOS.get(str(name), name) for name in ratios.columns])
+    merged = rows.reset_index().merge(ratios, on=[*axes_of(table), "machine"], how="left")
     own = rows[rows[AXIS] == OWN].drop_duplicates(keys, keep="last").set_index(keys)["forward_images_per_second"]
     base = [own.get(key) for key in merged[keys].itertuples(index=False, name=None)]
     merged["forward_over_own"] = merged["forward_images_per_second"] / pd.Series(base, merged.index, float)
@@ -45,5 +46,10 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return merged.set_index("index")
 
 
-RATIOS = {"speedup": "over_own", "speedup_low": "over_own_low", "speedup_high": "over_own_high"}
+RATIOS = {
+    "speedup": "over_own",
+    "speedup_low": "over_own_low",
+    "speedup_high": "over_own_high",
+    "interfered": "over_own_interfered",
+}
 """Columns of a speed-up, and what they are called next to the other columns of a case."""

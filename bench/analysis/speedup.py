@@ -26,7 +26,8 @@ def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
         name, _, value = part.strip().partition("=")
         if name not in axes() or not value:
             raise UsageError(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(axes())}.")
-        chosen[name] = _model(value) if name == "model" else axes()[name].parse(value)
+        parsed = _model(value) if name == "model" else axes()[name].parse(value)
+        chosen[name] = NOT_ASKED if parsed == axes()[name].absent else parsed
     return chosen
 
 
@@ -67,8 +68,9 @@ def baselines(table: pd.DataFrame) -> list[dict[str, Any]]:
     suitable += [{axis: int(measured[axis].min())} for axis in ("batch", "imgsz") if measured[axis].nunique() > 1]
     for axis in axes_of(table):
         asked = [value for value in sort_values(axis, measured[axis]) if value != NOT_ASKED]
-        if axis not in AXES and len(asked) > 1:
-            suitable.append({axis: asked[0]})
+        has_absent = axis in axes() and axes()[axis].absent is not None and NOT_ASKED in set(measured[axis])
+        if axis not in AXES and len(asked) + has_absent > 1:
+            suitable.append({axis: NOT_ASKED if has_absent else asked[0]})
     if measured["model"].nunique() > 1:
         suitable.append({"model": measured["model"].iloc[0]})
     return suitable

@@ -183,6 +183,8 @@ def find_axis(name: str) -> Axis:
 def value_text(name: str, value: Any) -> str:
     """A value below a heading that names the axis; of an unknown axis too."""
     axis = _registry.get(name)
+    if value == NOT_ASKED and axis is not None and axis.needs:
+        return "none"
     if value == NOT_ASKED:
         return "default" if axis is None or axis.absent is None else axis.text(axis.absent)
     return str(value) if axis is None else axis.text(value)

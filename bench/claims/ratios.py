@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.formats import AXIS, OWN
 from bench.analysis.intervals import log_half_width
 from bench.analysis.mixed_precision import batches
 from bench.analysis.scaling import efficiencies
@@ -117,11 +118,13 @@ def quotient(name: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> R
 
 
 def _speeds(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
-    """Ratios of training speed over a baseline, without those with interference."""
+    """Ratios of speed over a baseline, without those with interference: of training, unless the rule names a mode."""
+    mode = rule.where.get("mode", "train")
+    over = {name: NOT_ASKED if (name, value) == (AXIS, OWN) else value for name, value in rule.over.items()}
     mac = any(map(is_mac, evidence.records))
     for versions, rows in _by_versions(evidence):
-        for row in _cells(speedups(rows, dict(rule.over))):
-            if row["mode"] == "train" and not row["interfered"] and _matches({**row, "mac": mac}, rule.where):
+        for row in _cells(speedups(rows, over)):
+            if row["mode"] == mode and not row["interfered"] and _matches({**row, "mac": mac}, rule.where):
                 yield Ratio(name_of(row, versions), row["speedup"], row["speedup_low"], row["speedup_high"])
 
 

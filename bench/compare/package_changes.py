@@ -9,7 +9,7 @@ import msgspec
 MOST = 6
 """Differences that a line spells out."""
 
-RELEVANT = ("torchvision", "nvidia-cudnn", "triton", "nvidia-nccl", "numpy", "opencv")
+RELEVANT = ("torchvision", "onnxruntime", "openvino", "nvidia-cudnn", "triton", "nvidia-nccl", "numpy", "opencv")
 """Beginnings of the names of packages that speed is most likely to come from: these are spelled out first."""
 
 SAME_CODE = {"ultralytics-opencv-headless": "ultralytics"}

@@ -31,9 +31,13 @@ def begin(
         if wrong:
             say(wrong)
         share, origin = default_margin([plan.case for plan in planned], known.lockstep)
+    cases = [plan.case for plan in planned]
     base, head = (
         EnvironmentSide(
-            asked=side.requested, key=side.key, packages=list(side.packages), environment=side.interpreter.environment
+            asked=side.requested,
+            key=side.key,
+            packages=list(side.packages),
+            environment=side.interpreter.environment_of(*cases),
         )
         for side in sides
     )

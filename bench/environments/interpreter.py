@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from bench import __version__
+from bench.cases import Case
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.package_origins import Imported, imported, origins
 from bench.errors import UsageError
@@ -39,6 +40,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         offers: what each workload finds in it, by family (``Workload.offers``).
         lacking: why a workload cannot run in it, by family, or by ``FAMILY:MODEL`` for one of its models.
         imported: imports of the packages that count, by name. With folders: not for records.
+        runtimes: versions of the packages that run exported formats.
         variables: environment variables that change speed, as a worker finds them.
         thermal: level of thermal pressure when it was inspected; None where the system does not report it.
     """
@@ -48,6 +50,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     offers: dict[str, dict[str, Any]] = {}
     lacking: dict[str, str] = {}
     imported: dict[str, Imported] = {}
+    runtimes: dict[str, str] = {}
     variables: dict[str, str] = {}
     thermal: str | None = None
 
@@ -55,6 +58,19 @@ class Interpreter(msgspec.Struct, frozen=True):
         """Say which package is missing for a model, as one sentence; empty where none is."""
         family = family_of(model).name
         return self.lacking.get(family) or self.lacking.get(f"{family}{SEPARATOR}{own_name(model)}", "")
+
+    def environment_of(self, *cases: Case) -> Environment:
+        """Return the versions that count in some cases: those of the runtimes of their formats too."""
+        names = [
+            name
+            for case in cases
+            for name in family_of(case.model).runtimes.get(str(case.value("format")), ())
+            if name in self.runtimes
+        ]
+        if not names:
+            return self.environment
+        packages = {**self.environment.packages, **{name: self.runtimes[name] for name in names}}
+        return msgspec.structs.replace(self.environment, packages=packages)
 
     def check_models(self, models: Iterable[str]) -> None:
         """Raise :class:`UsageError` where a package is missing for each of some models."""
@@ -126,6 +142,7 @@ def inspect(python: str = "", models: Iterable[str] = ("",)) -> Interpreter:
         offers=facts.get("offers", {}),
         lacking=facts.get("lacking", {}),
         imported=imports,
+        runtimes=facts.get("runtimes", {}),
         variables=facts.get("variables", {}),
         thermal=facts.get("thermal"),
     )

@@ -9,11 +9,15 @@ import msgspec
 from bench.environments.builder import PreparedEnvironment, provide
 from bench.environments.releases import parse_release
 from bench.environments.resolver import Say, newest, resolve
-from bench.environments.specification import PYTHON, ULTRALYTICS, Specification
+from bench.environments.specification import PYTHON, RUNTIMES, ULTRALYTICS, Specification
 from bench.environments.uv import ResolutionError
 from bench.errors import UsageError
 
-PINNED_WITH = {"torch": ("ultralytics",), "ultralytics": ("torch", "torchvision")}
+PINNED_WITH = {
+    "torch": ("ultralytics",),
+    "ultralytics": ("torch", "torchvision"),
+    **{name: ("torch", "torchvision", "ultralytics", *exporters) for name, exporters in RUNTIMES.items()},
+}
 """Packages that are pinned while the releases of one change. Each release of torch needs its matching torchvision."""
 
 
@@ -21,7 +25,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
     """A package whose release varies, and the pinned rest.
 
     Attributes:
-        package: ``torch`` or ``ultralytics``.
+        package: ``torch``, ``ultralytics``, or the runtime of an exported format.
         pins: requirements, wheels and project folders of all environments.
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
     """
@@ -44,7 +48,10 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         """
         name = package.strip().lower()
         if name not in PINNED_WITH:
-            raise UsageError(f"package {package!r} is not what is measured: use torch or ultralytics.")
+            raise UsageError(
+                f"package {package!r} is not what is measured: use torch or ultralytics, "
+                f"or one of {', '.join(RUNTIMES)}."
+            )
         if not pins:
             return cls(name, (), exclude_newer)
         if pins.strip().startswith(PYTHON):

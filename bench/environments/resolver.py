@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from bench.environments import uv
 from bench.environments.local_source import LocalDistribution, find_local, this_python
-from bench.environments.specification import HEADLESS, ULTRALYTICS, Specification, name_of, require_measured
+from bench.environments.specification import HEADLESS, RUNTIMES, ULTRALYTICS, Specification, name_of, require_measured
 from bench.errors import UsageError
 
 NO_OPENCV = 'opencv-python ; sys_platform == "never"'
@@ -68,9 +68,10 @@ class Resolved(msgspec.Struct, frozen=True):
 def resolve(specification: Specification, exclude_newer: str = "", say: Say = lambda text: None) -> Resolved:
     """Resolve a specification; installs nothing, but builds the project folders that it names.
 
-    Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
-    that has the version, since servers lack the library. Otherwise, and with a wheel or a folder of Ultralytics,
-    OpenCV's own headless distribution replaces the other.
+    Ultralytics, which brings torch, is always among them; so is what exports to the format of a named runtime. A
+    release of Ultralytics is taken from the distribution without libGL where that has the version, since servers lack
+    the library. Otherwise, and with a wheel or a folder of Ultralytics, OpenCV's own headless distribution replaces the
+    other.
 
     Args:
         specification: the requested packages.
@@ -87,6 +88,8 @@ def resolve(specification: Specification, exclude_newer: str = "", say: Say = la
     names = {*map(name_of, specification.requirements), *(distribution.name for distribution in local)}
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
+    exporters = dict.fromkeys(package for name in RUNTIMES if name in names for package in RUNTIMES[name])
+    wanted += [package for package in exporters if package not in names]
     if any(distribution.name == "ultralytics" for distribution in local):
         return compiled(wanted, exclude_newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):

@@ -20,6 +20,17 @@ HEADLESS = "ultralytics-opencv-headless"
 ULTRALYTICS = ("ultralytics", HEADLESS)
 """The distributions that bring Ultralytics."""
 
+RUNTIMES = {
+    "onnxruntime": ("onnx", "onnxslim"),
+    "onnxruntime-gpu": ("onnx", "onnxslim"),
+    "openvino": (),
+    "ncnn": ("pnnx",),
+}
+"""Distributions that run an exported format, and what Ultralytics needs to export to it."""
+
+MEASURED = ("torch", *ULTRALYTICS, *RUNTIMES)
+"""Distributions one of which a specification names."""
+
 PYTHON = "python:"
 """Prefix of a specification that names an interpreter."""
 
@@ -46,7 +57,7 @@ class Specification(msgspec.Struct, frozen=True):
         folder. Any other part is a requirement; without a version it means the newest one.
 
         Raises:
-            UsageError: where a part is invalid, or no part is torch or Ultralytics.
+            UsageError: where a part is invalid, or no part is torch, Ultralytics or a runtime of exported formats.
         """
         if text.strip().startswith(PYTHON):
             return cls(python=_interpreter(text.strip().removeprefix(PYTHON).strip()))
@@ -87,9 +98,10 @@ def name_of(requirement: str) -> str:
 
 
 def require_measured(names: Iterable[str], text: str) -> None:
-    """Raise :class:`UsageError` unless torch or Ultralytics is among the distributions of a specification."""
-    if not {"torch", *ULTRALYTICS} & set(names):
-        raise UsageError(f"{text!r} names neither torch nor ultralytics: add one of them.")
+    """Raise :class:`UsageError` unless one of :data:`MEASURED` is among the distributions of a specification."""
+    if not {*MEASURED} & set(names):
+        runtimes = ", ".join(RUNTIMES)
+        raise UsageError(f"{text!r} names neither torch nor ultralytics: add one of them, or one of {runtimes}.")
 
 
 def _part(text: str) -> str | Path:

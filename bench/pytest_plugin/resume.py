@@ -172,7 +172,7 @@ def _is_current(record: Record, planned: Mapping[str, PlannedRun], interpreter: 
         and not is_unusable_device(record)  # a driver may have been mended since
         and (plan.case, plan.recipe) == (record.case, record.recipe)
         and record.machine.is_same(machine())
-        and record.environment == interpreter.environment
+        and record.environment == interpreter.environment_of(record.case)
         and record.extra.get("extensions", {}) == extensions.digests()
         and measured_alike(record, now)
         and same_model(record)

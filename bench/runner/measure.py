@@ -388,7 +388,7 @@ def measure(
             "recipe": recipe,
             "outcome": result.outcome,
             "machine": machine(),
-            "environment": launcher.interpreter.environment,
+            "environment": launcher.interpreter.environment_of(case),
             "conditions": before,
             "calibration": calibration.summary_of(case, calibrated.calibrations),
             "effective": result.effective,

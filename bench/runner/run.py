@@ -340,7 +340,7 @@ class Run:
             recipe=planned.recipe,
             outcome=outcome,
             machine=machine(),
-            environment=self._launcher.interpreter.environment,
+            environment=self._launcher.interpreter.environment_of(planned.case),
             extra={**(extra or {}), **workload_facts(planned.case), **extensions.extra()},
             worker_output=log,
         )

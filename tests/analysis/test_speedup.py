@@ -8,9 +8,10 @@ import pytest
 
 from bench.analysis.speedup import default_baseline, named, parse_baseline, speedups
 from bench.analysis.table import frame
+from bench.cases.axes import NOT_ASKED
 from bench.errors import UsageError
 from bench.records.record import Record, Window
-from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
+from tests.builders import make_case, make_environment, make_machine, make_recipe, make_record, make_steps
 
 CPU = {"device": "cpu", "amp": "off"}
 
@@ -231,3 +232,11 @@ def test_a_baseline_without_a_counterpart_is_passed_over() -> None:
     assert default_baseline(frame(records)) == {"batch": 4}
     assert ratios(records, {"batch": 4})
     assert default_baseline(frame(records[:2])) == CPU
+
+
+def test_exported_formats_are_compared_with_the_own_format() -> None:
+    """Cases in Ultralytics' own format do not carry the axis."""
+    cases = [make_case(mode="predict"), make_case(mode="predict", further=(("format", "onnx"),))]
+    table = frame([make_record(case=case) for case in cases])
+    assert default_baseline(table) == {"format": NOT_ASKED} == parse_baseline("format=pt")
+    assert speedups(table, parse_baseline("format=pt"))["format"].tolist() == ["onnx"]

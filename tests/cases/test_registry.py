@@ -214,6 +214,11 @@ def test_what_is_forced_is_known_by_its_case(changes: dict[str, Any], forced: bo
     assert ("forced" in case.id) is forced
 
 
+def test_a_case_that_cannot_have_an_axis_has_no_value_of_it() -> None:
+    assert value_label("arrival_rate", NOT_ASKED) == "arrival_rate none"
+    assert value_label("scenario", NOT_ASKED) == "scenario default"
+
+
 def test_threads_have_one_place() -> None:
     check_threads(0, {"threads": [1]})
     with pytest.raises(UsageError, match="threads is named twice: leave out --threads 2"):

@@ -195,6 +195,13 @@ ON_ONE = (
 )
 LACKS = "NotImplementedError: The operator is not currently implemented for the MPS device."
 
+
+def exported(name: str, speed: float, device: str) -> Kit:
+    """Prediction as .pt, and so many times as fast in a format."""
+    shape = {"mode": "predict", "device": device}
+    return Kit([case(10.0, **shape), case(10.0 * speed, further=(("format", name),), **shape)])
+
+
 KITS: dict[str, tuple[Kit, Kit]] = {
     "mac-speed": (Kit([case(10.0), case(40.0, device="mps")]), Kit([case(10.0), case(20.0, device="mps")])),
     "mac-amp-error": (
@@ -279,6 +286,10 @@ KITS: dict[str, tuple[Kit, Kit]] = {
         Kit([case(amp="on"), on_card("on", "8.6")]),
     ),
     "amp-map": (maps([0.371, 0.372, 0.373], [0.372, 0.371, 0.373]), maps([0.341, 0.342, 0.343], [0.372, 0.371, 0.373])),
+    **{
+        f"format-{name}": (exported(name, 2.0, device), exported(name, 8.0, device))
+        for name, device in (("onnx", "cpu"), ("openvino", "cpu"), ("engine", "0"))
+    },
 }
 """By claim: what a page has that supports it, and what contradicts it."""
 

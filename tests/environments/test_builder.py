@@ -72,6 +72,14 @@ def test_ultralytics_is_always_among_what_is_installed(uv):
     assert resolve(parse("torch==2.6.0")).ultralytics == "8.4.190"
 
 
+def test_a_runtime_comes_with_what_exports_to_its_format(uv):
+    resolved = resolve(parse("onnxruntime==1.31.0"))
+    assert {"onnx==1.23.2", "onnxslim==0.1.98", "onnxruntime==1.31.0"} <= set(resolved.packages)
+    assert (resolved.ultralytics, resolved.torch) == ("8.4.190", "2.15.0")
+    assert not any(package.startswith("onnx") for package in resolve(parse("openvino==2026.3.0")).packages)
+    assert not any(package.startswith("onnx") for package in resolve(parse("torch==2.15.0")).packages)
+
+
 def test_the_date_goes_to_the_resolver(uv):
     resolve(parse("ultralytics==8.3.230"), "2026-01-31")
     assert all(call[call.index("--exclude-newer") + 1] == "2026-01-31" for call in uv.calls("pip compile"))

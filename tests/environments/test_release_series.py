@@ -77,8 +77,8 @@ def test_a_network_that_does_not_answer_is_no_missing_release(uv: Uv) -> None:
 @pytest.mark.parametrize(
     ("package", "others", "sentence"),
     [
-        ("numpy", "", "package 'numpy' is not what is measured: use torch or ultralytics."),
-        ("", "", "package '' is not what is measured: use torch or ultralytics."),
+        ("numpy", "", "package 'numpy' is not what is measured: use torch or ultralytics, or one of onnxruntime,"),
+        ("", "", "package '' is not what is measured: use torch or ultralytics, or one of onnxruntime,"),
         ("torch", "torch==2.6", "'torch==2.6' names torch, whose releases are compared"),
         ("ultralytics", "ultralytics-opencv-headless==8.4.0", "'ultralytics-opencv-headless==8.4.0' names ultralytics"),
         ("ultralytics", "python:python3", "'python:python3' is an interpreter"),

@@ -152,3 +152,8 @@ def test_no_folder_of_this_machine_is_shown(place, text):
 def test_an_interpreter_by_its_path_alone():
     with pytest.raises(UsageError, match=r"is neither a folder nor a wheel: an interpreter is named as python:/"):
         Specification.parse(sys.executable)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-gpu", "openvino", "ncnn"])
+def test_a_runtime_of_exports_is_enough(name):
+    assert parse(f"{name}==1.31.0").names() == (name,)

@@ -22,6 +22,10 @@ INDEX = {
         "versions": ["8.4.0", "8.4.100", "8.4.189", "8.4.190"],
         "needs": ["torch", "opencv-python-headless"],
     },
+    "onnx": {"versions": ["1.23.2"], "needs": []},
+    "onnxslim": {"versions": ["0.1.98"], "needs": ["onnx"]},
+    "onnxruntime": {"versions": ["1.31.0", "1.32.0"], "needs": []},
+    "openvino": {"versions": ["2026.3.0", "2026.4.1"], "needs": []},
     "opencv-python": {"versions": ["5.0.0"], "needs": []},
     "opencv-python-headless": {"versions": ["5.0.0"], "needs": []},
 }

@@ -43,7 +43,7 @@ class SharedOptions(msgspec.Struct, frozen=True, kw_only=True):
     resume: Annotated[bool, typer.Option("--resume", help="Continue the newest run with these arguments.")] = False
 
 
-Package = Annotated[str, typer.Option(help="torch or ultralytics.")]
+Package = Annotated[str, typer.Option(help="torch, ultralytics, or a runtime such as onnxruntime.")]
 
 Override = Annotated[
     str,

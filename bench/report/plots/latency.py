@@ -23,6 +23,9 @@ MOST_FIGURES = 2
 MOST_POINTS = 240
 """Maximum number of points of a line: quantiles, closer to each other in the tail."""
 
+MIDDLE = " · "
+"""Between the parts of a case's name."""
+
 NAME = 70
 """Maximum length of the name of a line."""
 
@@ -46,12 +49,21 @@ def plots(lines: Sequence[Line], models: Sequence[str]) -> list[Plot]:
     groups = [lines[first : first + style.SERIES] for first in range(0, len(lines), style.SERIES)][:MOST_FIGURES]
     drawn = []
     for number, group in enumerate(groups, 1):
-        points = [(labels.to_one_line(name)[:NAME], model, *_points(calls)) for name, model, calls in group]
+        names = distinct([name for name, _, _ in group])
+        points = [(name, model, *_points(calls)) for name, (_, model, calls) in zip(names, group, strict=True)]
         alt = labels.to_one_line(f"{TITLE}: {'; '.join(name for name, _, _ in group)}.")
         data = COLUMNS, tuple(map(_row, group))
         key = KEY if number == 1 else f"{KEY}-{number}"
         drawn.append(make_plot(key, TITLE, functools.partial(figure, points, models), alt, CAPTION, data, "latency"))
     return drawn
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return names of lines without the parts that all have in common; a single name stays whole."""
+    parts = [labels.to_one_line(name).split(MIDDLE) for name in names]
+    shared = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
+    own = [[part for part in line if part not in shared] for line in parts]
+    return [(MIDDLE.join(left) or MIDDLE.join(line))[:NAME] for left, line in zip(own, parts, strict=True)]
 
 
 def _points(calls: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -83,7 +83,7 @@ def build_speed(machine: MachineInputs) -> Table | None:
             (
                 *_case(row, versions),
                 SECONDS.show(float(row["step_seconds"])),
-                _ratio(row["over_own"]),
+                _ratio(row["over_own"]) + (" (interfered)" if row["over_own_interfered"] is True else ""),
                 labels.ends(RATIO, row["over_own_low"], row["over_own_high"]) or labels.NONE,
                 SECONDS.show(float(row["batch"]) / float(forward)) if labels.there(forward) else labels.NONE,
                 _ratio(row["forward_over_own"]),

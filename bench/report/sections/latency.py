@@ -21,10 +21,10 @@ HALF = 0.5
 COLUMNS = ("Case", "Calls", "Median", "p90", "p99", "p99 at half load, modelled")
 
 NOTE = (
-    "p90 is the time that 90 % of the calls do not exceed. Each percentile has its 95 % interval from the calls of the window, without any assumed distribution; calls that "
-    "follow each other count less. A dash says how many such calls it takes. Of a server, latency counts from the "
-    "arrival, the wait in the queue included. The last column is a model: requests arrive at random, half as fast as "
-    "the calls of the window could serve them."
+    "p90 is the time that 90 % of the calls do not exceed. Each percentile has its 95 % interval from the calls of the "
+    "window, without any assumed distribution; calls that follow each other count less. A dash says how many such "
+    "calls it takes. Of a server, latency counts from the arrival, the wait in the queue included. The last column is "
+    "a model: requests arrive at random, half as fast as the calls of the window could serve them."
 )
 
 

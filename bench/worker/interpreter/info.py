@@ -120,6 +120,7 @@ def facts() -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
         "packages": versions(identities),
+        "runtimes": runtime_versions(),
         "imported": identities,
         "offers": {name: workload.offers(identities) for name, workload in workloads().items()},
         "lacking": why_lacking(imported_versions),
@@ -127,6 +128,17 @@ def facts() -> dict[str, Any]:
         "variables": chosen(os.environ),
         "thermal": thermal(),
     }
+
+
+def runtime_versions() -> dict[str, str]:
+    """Return the versions of the installed distributions that run exported formats."""
+    names = dict.fromkeys(
+        name
+        for workload in workloads().values()
+        for distributions in workload.runtimes.values()
+        for name in distributions
+    )
+    return {name: version for name in names if (version := version_of(name)) is not None}
 
 
 def thermal() -> str | None:

@@ -79,6 +79,7 @@ class Workload:
         model_requires: by model, further packages that it needs.
         precisions: values of ``amp`` that it takes; a case with another one is unsupported.
         distributions: by module, the distributions that may install it; their versions are recorded.
+        runtimes: by value of the axis ``format``, the distributions that run it; only its cases record their versions.
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
         overrides: by mode, the library arguments that the recipe fixes.
@@ -106,6 +107,7 @@ class Workload:
     model_requires: Mapping[str, tuple[Requirement, ...]] = {}
     precisions: tuple[str, ...] = ("off", "on", "bf16")
     distributions: Mapping[str, tuple[str, ...]] = {}
+    runtimes: Mapping[str, tuple[str, ...]] = {}
     preload: tuple[str, ...] = ("torch",)
     loggers: tuple[str, ...] = ()
     overrides: Mapping[str, tuple[Override, ...]] = {}

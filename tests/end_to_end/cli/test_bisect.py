@@ -267,7 +267,7 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
         (["--good", "8.4.1", "--bad", "8.4.190"], "ultralytics 8.4.1 was not published, or does not install on this"),
         (["--good", "8.4.180", "--bad", "8.4.999"], "ultralytics 8.4.999 was not published, or does not install on"),
         (["--good", "8.4.180", "--bad", "latest"], "'latest' is no version of a release: write 8.4.100."),
-        ([*ENDS, "--package", "numpy"], "package 'numpy' is not what is measured: use torch or ultralytics."),
+        ([*ENDS, "--package", "numpy"], "package 'numpy' is not what is measured: use torch or ultralytics, or one of"),
         ([*ENDS, "--time-budget", "0s"], "'0s' is no duration: it has to be more than nothing."),
         ([*ENDS, "--pin", "ultralytics"], "'ultralytics' names ultralytics, whose releases are compared"),
         ([*ENDS, "--threads", "-1"], "threads -1 is not allowed"),

@@ -253,7 +253,7 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--package", "numpy"], "package 'numpy' is not what is measured: use torch or ultralytics."),
+        (["--package", "numpy"], "package 'numpy' is not what is measured: use torch or ultralytics, or one of"),
         (["--last", "1"], "last 1 is not allowed: a row has two releases at least."),
         (["--last", "3", "--versions", "8.4.189,8.4.190"], "name releases by --last or by --versions, not by both."),
         (["--versions", "8.4.190"], "versions '8.4.190' names one release: a row has two at least"),

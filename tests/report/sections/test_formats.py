@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.formats import compared
 from bench.analysis.table import frame
-from bench.records.record import Phase, Record
+from bench.records.record import Phase, Record, Window
 from bench.report import page
 from bench.report.inputs import Inputs, MachineInputs
 from bench.report.sections import formats, latency
@@ -75,6 +75,13 @@ def test_table_of_speeds() -> None:
     assert rows["onnx"][3] == "2.00×" and " to " in rows["onnx"][4]
     assert (rows["onnx"][5], rows["onnx"][6]) == ("5.00 ms", "2.00×")
     assert "amp off" in rows["onnx"][0] and "format" not in rows["onnx"][0]
+
+
+def test_a_ratio_of_interference_says_so() -> None:
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["others"])
+    records = [RECORDS[0], predicted({"format": "onnx"}, 0.01, window=window)]
+    table = formats.build_speed(machine(records))
+    assert table is not None and [row[3] for row in table.rows] == ["—", "2.00× (interfered)"]
 
 
 def test_table_of_costs_bears_what_a_record_may_hold() -> None:

@@ -25,6 +25,16 @@ WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
 OTHER_WORK = {"resnet18": 3.4, "vit_b_16": 33.0, "rtdetr": 12.0, "-cls": 0.4}
 """Operations per pixel of other models relative to yolov8n, by a part of their names."""
 
+RUNTIMES = {
+    "onnx": ("onnxruntime", "onnxruntime-gpu", "onnx", "onnxslim"),
+    "openvino": ("openvino", "nncf"),
+    "ncnn": ("ncnn", "pnnx"),
+    "litert": ("ai-edge-litert",),
+    "coreml": ("coremltools",),
+    "engine": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "onnx", "onnxslim"),
+}
+"""Distributions that run and make each exported format."""
+
 NBS = 64
 """Ultralytics' nominal batch: the number of images over which gradients are accumulated."""
 
@@ -42,6 +52,7 @@ class Ultralytics(Workload):
     library = "ultralytics"
     # in older versions, training on mps could be silently wrong (ultralytics#22181)
     requires = (Requirement("ultralytics", (8, 3, 230)),)
+    runtimes = RUNTIMES
     preload = (
         "torch",
         "torch._inductor.config",
