@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench.cases.axes import fixed_axes
 from bench.cli import terminal
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import EpochImages, Epochs, say, whole_epochs
@@ -20,11 +21,11 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.records.tune import Tuning
     from bench.tune.service import TuneRequest
 
-SINGLE = ("mode", "model", "device", "imgsz")
-"""Axes that are not searched: each has one value."""
-
 ALTERNATIVE = ("amp", "batch")
-"""Axes with one value, or with several that are searched: the first one is the present one."""
+"""Fixed axes with one value, or with several that are searched: the first one is the present one."""
+
+SINGLE = tuple(name for name in fixed_axes() if name not in ALTERNATIVE)
+"""Axes that are not searched: each has one value."""
 
 TRAIN_BATCH, PREDICT_BATCH, SIZE = 16, 1, 640
 """Ultralytics' defaults."""

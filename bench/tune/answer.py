@@ -121,7 +121,7 @@ def answer(tuning: Tuning) -> Answer:
     speed = f", {gain.over(name)}" if gain is not None else ""
     sentence = f"{text} is the fastest so far{speed}."
     if decision is not None and decision.note:
-        reasons.insert(0, f"The pairs were {decision.note}.")
+        reasons.insert(0, f"In pairs: {decision.note}.")
     return Answer(**known, sentence=sentence, reasons=[*_why_undecided(tuning, needed), *reasons])
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case
-from bench.cases.device_kinds import kind_of
+from bench.cases.axes import fixed_axes
+from bench.cases.device_kinds import HOST, kind_of
 from bench.cases.plan import PlannedRun, Profile, ProfileTiming, expand_grid
 from bench.ceiling.search import available_memory
 from bench.formatting import format_bytes, format_rough_duration
@@ -24,9 +25,9 @@ from bench.tune.search import Trial
 from bench.worker.workloads.base import is_made
 
 TIMING = ProfileTiming(
-    warmup_seconds={"cpu": 1.0, "accelerator": 5.0},
+    warmup_seconds={HOST: 1.0, "accelerator": 5.0},
     window_steps=8,
-    window_seconds={"cpu": 1.0, "accelerator": 2.0},
+    window_seconds={HOST: 1.0, "accelerator": 2.0},
 )
 """Short windows: many settings are measured, and the best ones again in fresh processes."""
 
@@ -133,7 +134,7 @@ class CaseMeasurer:
             return ""
         for ceiling in self._ceilings:
             known = ceiling.case
-            alike = all(known.value(axis) == case.value(axis) for axis in ("model", "device", "amp", "imgsz"))
+            alike = all(known.value(axis) == case.value(axis) for axis in fixed_axes() if axis not in ("mode", "batch"))
             own_limit = ceiling.limit_requested and ceiling.limit_bytes is not None  # of a smaller machine
             if alike and not own_limit and ceiling.stop_reason not in ("", "max") and 0 < known.batch < case.batch:
                 return f"batch {case.batch} is above {known.batch}, the largest that trains here"

@@ -220,6 +220,11 @@ class Search:
         """Return the difference of a case to the present settings."""
         return self.estimates().difference(case, self.present) if case in self.measured else UNKNOWN
 
+    @property
+    def drift(self) -> float:
+        """Range of the machine's speed over the blocks of this search, a share."""
+        return self.estimates().drift({trial.block for trial in self.trials if not trial.earlier})
+
     def winner(self) -> Case:
         """Return the fastest settings; of about equal ones, those that change the least.
 

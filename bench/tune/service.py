@@ -199,7 +199,7 @@ def _finish_search(tuning: Tuning, search: Search, request: TuneRequest, measure
     tuning.winner, tuning.complete, tuning.needed = search.winner(), search.complete, search.needed
     costs = [trial.cost for trial in search.trials if trial.case == search.present and not trial.earlier]
     tuning.reserve = reserve(sum(costs) / max(len(costs), 1))
-    tuning.design, tuning.drift = search.design, search.estimates().drift
+    tuning.design, tuning.drift = search.design, search.drift
     tuning.not_tried = [*request.left_out, *search.not_tried]
     first = measurer.records[0]
     tuning.epoch_images = request.epoch_images or (

@@ -176,7 +176,7 @@ def parse_present(text: str) -> dict[str, Any]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or name.strip() not in axes():
-            known = ", ".join(name for name in axes() if name not in ("mode", "model", "device"))
+            known = ", ".join(dict.fromkeys(["batch", "amp", *further_axes()]))
             raise UsageError(f"present {part!r} is no setting: write NAME=VALUE with one of {known}.")
         values[name.strip()] = find_axis(name.strip()).parse(value.strip())
     return values
