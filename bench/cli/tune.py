@@ -101,7 +101,7 @@ def tune(
             raise UsageError(f"{results} holds no search of these settings on this machine: leave --resume out.")
         tuning = _continued(known[-1], tuning)
     say(_describe_plan(request, case))
-    planned = Planner.for_present(case, request.data, threads).plan(case)
+    planned = Planner.for_space(request.space, request.data, threads).plan(case)
     launcher = open_launcher(interpreter, needs_network([planned]))
     launcher.prepare()
     try:

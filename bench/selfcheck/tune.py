@@ -137,7 +137,7 @@ def large_checks(launcher: Launcher, folder: Path, seeds: int, say: Callable[[st
         tuning = search(launcher, space, data, folder / f"seed-{seed}", grid_time * SHARE * 0.8, str(seed), say)
         shares.append((time.monotonic() - began) / grid_time)
         result = answer(tuning)
-        chosen = tuning.winner if result.verdict is Verdict.SET and tuning.winner is not None else space.present
+        chosen = space.present if result.verdict is Verdict.KEEP else tuning.winner or space.present
         answers.append(f"{describe_change(space.present, chosen)} ({result.verdict})")
         behind.append(seconds.get(chosen, float("inf")) / seconds[best] - 1)
         say(f"seed {seed}: {answers[-1]}, {behind[-1]:.1%} behind the best, in {shares[-1]:.0%} of the grid's time")
@@ -198,7 +198,7 @@ def exhaustive(
     Returns:
         The geometric mean of the seconds per image of each cell with a figure, and the time that it all took.
     """
-    planner = Planner.for_present(space.present, data, 0)
+    planner = Planner.for_space(space, data, 0)
     run = Run([], Store(folder, "grid"), launcher, Estimator())
     cells = [space.present, *space.product()]
     times: dict[Case, list[float]] = defaultdict(list)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case
-from bench.cases.axes import fixed_axes
+from bench.cases.axes import find_axis, fixed_axes
 from bench.cases.device_kinds import HOST, kind_of
 from bench.cases.plan import PlannedRun, Profile, ProfileTiming, expand_grid
 from bench.ceiling.search import available_memory
@@ -22,6 +22,7 @@ from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.run import Run
 from bench.tune.search import Trial
+from bench.tune.space import Space
 from bench.worker.workloads.base import is_made
 
 TIMING = ProfileTiming(
@@ -51,16 +52,19 @@ class Planner(msgspec.Struct, frozen=True):
         data: the user's own data set; empty for a made one.
         threads: see :class:`bench.cases.recipe.Recipe`.
         images: length of a made training set, the same for all batches.
+        searched: names of the axes that are searched: an axis may decide on the recipe of all its values.
     """
 
     data: str
     threads: int
     images: int
+    searched: tuple[str, ...] = ()
 
     @classmethod
-    def for_present(cls, present: Case, data: str, threads: int) -> Planner:
-        """Return the planner for the present settings."""
-        return cls(data, threads, present.batch * kind_of(present.device).data_steps)
+    def for_space(cls, space: Space, data: str, threads: int) -> Planner:
+        """Return the planner for the settings of a search."""
+        images = space.present.batch * kind_of(space.present.device).data_steps
+        return cls(data, threads, images, tuple(space.values))
 
     def plan(self, case: Case, process: int = 1) -> PlannedRun:
         """Return the planned run of a case.
@@ -68,7 +72,9 @@ class Planner(msgspec.Struct, frozen=True):
         Raises:
             UsageError: for a mode, an axis or data that the workload does not take.
         """
-        values: dict[str, list[Any]] = {name: [value] for name, value in case.values.items()}
+        unset = {name: getattr(find_axis(name), "absent", None) for name in self.searched}
+        values: dict[str, list[Any]] = {name: [value] for name, value in unset.items() if value is not None}
+        values |= {name: [value] for name, value in case.values.items()}
         profile = Profile(about="tune", recipe=TIMING, cases={"all": {}})
         [planned] = expand_grid(profile, [case.device], values, self.data, self.threads)
         recipe = planned.recipe

@@ -66,7 +66,7 @@ class TuneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def begin(request: TuneRequest, launcher: Launcher, say: Callable[[str], None]) -> Tuning:
     """Return the record of a search that has measured nothing yet."""
-    planned = Planner.for_present(request.space.present, request.data, request.threads).plan(request.space.present)
+    planned = Planner.for_space(request.space, request.data, request.threads).plan(request.space.present)
     margin, origin = request.margin, "as asked"
     if margin is None:
         known, wrong = store.read_calibrations(calibration_folder(), machine().fingerprint)
@@ -124,7 +124,7 @@ def tune(
     kept = store.Store(results, tuning.run or RUN_PREFIX + store.new_run_name(machine().fingerprint), new=not continues)
     tuning.run, tuning.stopped = kept.run, False
     own = store.read([kept.folder])[0] if continues else []
-    planner = Planner.for_present(request.space.present, request.data, request.threads)
+    planner = Planner.for_space(request.space, request.data, request.threads)
     run = Run([], kept, launcher, from_history(results))
     run.watch = lambda planned, phase: watch(f"{planned.name}: {phase}")
     ceilings = [
