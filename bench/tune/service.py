@@ -177,10 +177,8 @@ def tune(
             _finish_search(tuning, search, request, measurer)
             tuning.complete = False
     finally:
-        if measurer.records:
+        if measurer.records or not kept.discard():
             changed()
-        else:
-            kept.discard()
     return kept
 
 

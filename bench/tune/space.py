@@ -112,11 +112,9 @@ def formats(kind: DeviceKind) -> list[Any]:
     axis = further_axes().get("format")
     if axis is None:
         return []
-    names = (
-        FORMATS[:3] if kind.on_host else FORMATS[:2] + FORMATS[3:4] if kind.own_memory else FORMATS[:2] + FORMATS[4:]
-    )
+    own = "openvino" if kind.on_host else "engine" if kind.own_memory else "coreml"
     values = []
-    for name in names:
+    for name in (*FORMATS, own):
         with contextlib.suppress(UsageError):
             values.append(axis.parse(name))
     return values
