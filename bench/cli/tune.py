@@ -10,7 +10,7 @@ import typer
 from bench.cases.axes import fixed_axes
 from bench.cli import terminal
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
-from bench.cli.io import EpochImages, Epochs, say, whole_epochs
+from bench.cli.io import Epochs, say, whole_epochs
 from bench.errors import UsageError
 from bench.formatting import format_rough_duration, parse_duration, parse_percent
 
@@ -56,7 +56,7 @@ def tune(
     ] = "",
     threads: Annotated[int, typer.Option(help="CPU threads of all settings; 0: Ultralytics' own choice.")] = 0,
     epochs: Epochs = 0,
-    epoch_images: EpochImages = 0,
+    epoch_images: Annotated[int, typer.Option(help="Images per epoch; 0: those of --data, else COCO's 118,287.")] = 0,
     seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the order; default: the name of the run.")] = "",
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     reports: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports"),
@@ -89,6 +89,7 @@ def tune(
 
     check_file(json)
     check_usable()
+    count = whole_epochs(epochs)
     interpreter = inspect(python, axes.get("model", [""]))
     request = _request(axes, present, allow, find_data(data, interpreter), threads, seed)
     case = request.space.present
@@ -120,7 +121,6 @@ def tune(
         launcher.close()
     if problem := kept.rescue():
         say(problem)
-    count = whole_epochs(epochs)
     terminal.show(rendered.render_text(tuning, count))
     say(f"records: {kept.folder}")
     if json is not None:
