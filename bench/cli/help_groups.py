@@ -15,7 +15,8 @@ WHAT, PRECISION, OUTPUT, ADVANCED = "What to measure", "How precisely", "Output"
 """Titles of the groups, in their order."""
 
 MEMBERS = {
-    WHAT: "package base head last versions pin good bad since case data max memory-limit memory-sizes releases",
+    WHAT: "package base head last versions pin good bad since case data present allow max memory-limit memory-sizes "
+    "releases",
     PRECISION: "margin processes time-budget pairs target-ci",
     OUTPUT: "results reports json format epoch-images run summary html",
 }

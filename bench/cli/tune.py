@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench.cases.axes import fixed_axes
 from bench.cli import terminal
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
-from bench.cli.io import EpochImages, Epochs, say, whole_epochs
+from bench.cli.io import Epochs, say, whole_epochs
 from bench.errors import UsageError
 from bench.formatting import format_rough_duration, parse_duration, parse_percent
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.records.tune import Tuning
     from bench.tune.service import TuneRequest
 
-SINGLE = ("mode", "model", "device", "imgsz")
-"""Axes that are not searched: each has one value."""
-
 ALTERNATIVE = ("amp", "batch")
-"""Axes with one value, or with several that are searched: the first one is the present one."""
+"""Fixed axes with one value, or with several that are searched: the first one is the present one."""
+
+SINGLE = tuple(name for name in fixed_axes() if name not in ALTERNATIVE)
+"""Axes that are not searched: each has one value."""
 
 TRAIN_BATCH, PREDICT_BATCH, SIZE = 16, 1, 640
 """Ultralytics' defaults."""
@@ -55,7 +56,7 @@ def tune(
     ] = "",
     threads: Annotated[int, typer.Option(help="CPU threads of all settings; 0: Ultralytics' own choice.")] = 0,
     epochs: Epochs = 0,
-    epoch_images: EpochImages = 0,
+    epoch_images: Annotated[int, typer.Option(help="Images per epoch; 0: those of --data, else COCO's 118,287.")] = 0,
     seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the order; default: the name of the run.")] = "",
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     reports: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports"),
@@ -88,6 +89,7 @@ def tune(
 
     check_file(json)
     check_usable()
+    count = whole_epochs(epochs)
     interpreter = inspect(python, axes.get("model", [""]))
     request = _request(axes, present, allow, find_data(data, interpreter), threads, seed)
     case = request.space.present
@@ -100,7 +102,7 @@ def tune(
             raise UsageError(f"{results} holds no search of these settings on this machine: leave --resume out.")
         tuning = _continued(known[-1], tuning)
     say(_describe_plan(request, case))
-    planned = Planner.for_present(case, request.data, threads).plan(case)
+    planned = Planner.for_space(request.space, request.data, threads).plan(case)
     launcher = open_launcher(interpreter, needs_network([planned]))
     launcher.prepare()
     try:
@@ -119,7 +121,6 @@ def tune(
         launcher.close()
     if problem := kept.rescue():
         say(problem)
-    count = whole_epochs(epochs)
     terminal.show(rendered.render_text(tuning, count))
     say(f"records: {kept.folder}")
     if json is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import __version__
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.cases.axes import axes, find_axis
+from bench.cases.axes import NOT_ASKED, axes, find_axis
 from bench.cases.case import Case
 from bench.formatting import format_duration, format_rough_duration, format_share
 from bench.records.tune import Tried, Tuning, changes
@@ -33,8 +33,8 @@ NOT_TRIED = ("Settings", "Why they were not tried")
 MOST_ROWS = 20
 """Largest number of rows of the terminal's table; the page and the JSON have all."""
 
-THREADS = "threads"
-"""The axis that is no argument of Ultralytics."""
+THREADS, FORMAT = "threads", "format"
+"""Axes that are no argument of Ultralytics' training and prediction."""
 
 
 def commands(tuning: Tuning, case: Case) -> tuple[str, str]:
@@ -56,11 +56,15 @@ def commands(tuning: Tuning, case: Case) -> tuple[str, str]:
     }
     if case.mode == "predict":
         arguments["source"] = "your-images"
-    model, threads = model_argument(case), dict(case.further).get(THREADS)
+    model, threads, exported = model_argument(case), case.value(THREADS), case.value(FORMAT)
     texts = ", ".join(f"{name}={_literal(value)}" for name, value in arguments.items())
     python = f"YOLO({_literal(model)}).{case.mode}({texts})"
-    if threads is not None:  # Ultralytics sets the number of its own constant as it selects the device
+    if exported != NOT_ASKED:
+        export = f"format={_literal(exported)}, imgsz={case.imgsz}, batch={case.batch}"
+        python = f"YOLO(YOLO({_literal(model)}).export({export})).{case.mode}({texts})"
+    if threads != NOT_ASKED:  # Ultralytics sets the number of its own constant as it selects the device
         python = f"from ultralytics.utils import torch_utils; torch_utils.NUM_THREADS = {threads}; {python}"
+    if threads != NOT_ASKED or exported != NOT_ASKED:
         return "", _one_line(python)
     words = [f"model={model}", *(f"{name}={value}" for name, value in arguments.items())]
     return _one_line(shlex.join(["yolo", case.mode, *words])), _one_line(python)
@@ -144,7 +148,7 @@ def render_text(tuning: Tuning, epochs: int = 0) -> str:
     if shell:
         lines += ["", f"  {shell}"]
     elif python:
-        lines += ["", "  In Python, since Ultralytics has no argument for threads:"]
+        lines += ["", "  In Python, since the command has no argument for it:"]
     lines += [f"  {python}"] if python else []
     rows = tried_rows(tuning)
     if rows:

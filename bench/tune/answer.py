@@ -121,7 +121,7 @@ def answer(tuning: Tuning) -> Answer:
     speed = f", {gain.over(name)}" if gain is not None else ""
     sentence = f"{text} is the fastest so far{speed}."
     if decision is not None and decision.note:
-        reasons.insert(0, f"The pairs were {decision.note}.")
+        reasons.insert(0, f"In pairs: {decision.note}.")
     return Answer(**known, sentence=sentence, reasons=[*_why_undecided(tuning, needed), *reasons])
 
 
@@ -195,6 +195,9 @@ def _why_undecided(tuning: Tuning, needed: float) -> list[str]:
     """Say why there is no proof, and what would help."""
     if tuning.stopped:
         return ["It was stopped: --resume continues with what was measured."]
+    failed = next((row for row in tuning.tried if row.case == tuning.present and row.status != "measured"), None)
+    if tuning.winner is None and failed is not None:
+        return [f"The present settings give no figure ({failed.status.replace('_', ' ')}): {failed.reason}"]
     compared = tuning.proof.cases[0] if tuning.proof is not None else None
     if compared is not None and compared.error:
         return [f"The pairs ended early: {compared.error}"]

@@ -76,8 +76,12 @@ class Estimates:
         degrees = len(observations) - int(np.linalg.matrix_rank(matrix)) if len(observations) else 0
         self.stdev = math.sqrt((PRIOR_DEGREES * noise**2 + float(rest @ rest)) / (PRIOR_DEGREES + degrees))
         self._quantile = t_quantile(PRIOR_DEGREES + degrees)
-        shifts = self._means[len(self.cases) :]
-        self.drift = math.expm1(float(shifts.max() - shifts.min())) if len(blocks) > 1 else 0.0
+        self._shifts = dict(zip(blocks, self._means[len(self.cases) :].tolist(), strict=True))
+
+    def drift(self, blocks: Iterable[Hashable]) -> float:
+        """Return the range of the machine's speed over some blocks, a share."""
+        shifts = [self._shifts[block] for block in blocks if block in self._shifts]
+        return math.expm1(max(shifts) - min(shifts)) if shifts else 0.0
 
     def difference(self, case: Case, other: Case) -> Difference:
         """Return ``ln(time of case / time of other)``; unknown where no block links the two."""

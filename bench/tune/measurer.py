@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case
-from bench.cases.device_kinds import kind_of
+from bench.cases.axes import find_axis, fixed_axes
+from bench.cases.device_kinds import HOST, kind_of
 from bench.cases.plan import PlannedRun, Profile, ProfileTiming, expand_grid
 from bench.ceiling.search import available_memory
 from bench.formatting import format_bytes, format_rough_duration
@@ -21,12 +22,13 @@ from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.run import Run
 from bench.tune.search import Trial
+from bench.tune.space import Space
 from bench.worker.workloads.base import is_made
 
 TIMING = ProfileTiming(
-    warmup_seconds={"cpu": 1.0, "accelerator": 5.0},
+    warmup_seconds={HOST: 1.0, "accelerator": 5.0},
     window_steps=8,
-    window_seconds={"cpu": 1.0, "accelerator": 2.0},
+    window_seconds={HOST: 1.0, "accelerator": 2.0},
 )
 """Short windows: many settings are measured, and the best ones again in fresh processes."""
 
@@ -50,16 +52,19 @@ class Planner(msgspec.Struct, frozen=True):
         data: the user's own data set; empty for a made one.
         threads: see :class:`bench.cases.recipe.Recipe`.
         images: length of a made training set, the same for all batches.
+        searched: names of the axes that are searched: an axis may decide on the recipe of all its values.
     """
 
     data: str
     threads: int
     images: int
+    searched: tuple[str, ...] = ()
 
     @classmethod
-    def for_present(cls, present: Case, data: str, threads: int) -> Planner:
-        """Return the planner for the present settings."""
-        return cls(data, threads, present.batch * kind_of(present.device).data_steps)
+    def for_space(cls, space: Space, data: str, threads: int) -> Planner:
+        """Return the planner for the settings of a search."""
+        images = space.present.batch * kind_of(space.present.device).data_steps
+        return cls(data, threads, images, tuple(space.values))
 
     def plan(self, case: Case, process: int = 1) -> PlannedRun:
         """Return the planned run of a case.
@@ -67,7 +72,9 @@ class Planner(msgspec.Struct, frozen=True):
         Raises:
             UsageError: for a mode, an axis or data that the workload does not take.
         """
-        values: dict[str, list[Any]] = {name: [value] for name, value in case.values.items()}
+        unset = {name: getattr(find_axis(name), "absent", None) for name in self.searched}
+        values: dict[str, list[Any]] = {name: [value] for name, value in unset.items() if value is not None}
+        values |= {name: [value] for name, value in case.values.items()}
         profile = Profile(about="tune", recipe=TIMING, cases={"all": {}})
         [planned] = expand_grid(profile, [case.device], values, self.data, self.threads)
         recipe = planned.recipe
@@ -133,7 +140,7 @@ class CaseMeasurer:
             return ""
         for ceiling in self._ceilings:
             known = ceiling.case
-            alike = all(known.value(axis) == case.value(axis) for axis in ("model", "device", "amp", "imgsz"))
+            alike = all(known.value(axis) == case.value(axis) for axis in fixed_axes() if axis not in ("mode", "batch"))
             own_limit = ceiling.limit_requested and ceiling.limit_bytes is not None  # of a smaller machine
             if alike and not own_limit and ceiling.stop_reason not in ("", "max") and 0 < known.batch < case.batch:
                 return f"batch {case.batch} is above {known.batch}, the largest that trains here"

@@ -166,6 +166,7 @@ class Search:
         self._waiting: list[Case] = []
         self._proposed_for = math.inf
         self._reference_measured = False
+        self._stopped = False
 
     @property
     def present(self) -> Case:
@@ -181,18 +182,26 @@ class Search:
         self._drop_present_values(first.effective)
         for trial in self._earlier(first):
             self._take(trial)
-        self._plan()
+        try:
+            self._plan()
+            self._run_rounds()
+        except KeyboardInterrupt:
+            self._stopped = True
+            raise
+        finally:
+            self._drop_slower()
+            self._note_untried()
+
+    def _run_rounds(self) -> None:
+        """Measure round after round, until nothing is left to learn or the time is used up."""
         for _ in range(ROUNDS):
             if not (cases := self._next_round()):
                 self.complete = not self.needed
-                break
+                return
             self._measure_round(cases)
             if self.needed:
-                break
-        else:
-            self.complete = True
-        self._drop_slower()
-        self._note_untried()
+                return
+        self.complete = True
 
     def seconds_left(self) -> float:
         """Remaining seconds of the search, without those of the proof."""
@@ -219,6 +228,11 @@ class Search:
     def difference(self, case: Case) -> Difference:
         """Return the difference of a case to the present settings."""
         return self.estimates().difference(case, self.present) if case in self.measured else UNKNOWN
+
+    @property
+    def drift(self) -> float:
+        """Range of the machine's speed over the blocks of this search, a share."""
+        return self.estimates().drift({trial.block for trial in self.trials if not trial.earlier})
 
     def winner(self) -> Case:
         """Return the fastest settings; of about equal ones, those that change the least.
@@ -441,9 +455,9 @@ class Search:
             return rule.reason
         if why := self._measurer.why_not(case):
             return why
-        if math.isfinite(predicted) and not self.needed:
+        if math.isfinite(predicted) and not self.needed and not self._stopped:
             return "predicted to be no faster than what was tried, from the effects of single settings"
-        return "no time was left"
+        return "the search was stopped" if self._stopped else "no time was left"
 
     def _line(self, trial: Trial) -> str:
         name = describe_change(self.present, trial.case)

@@ -66,7 +66,7 @@ class TuneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def begin(request: TuneRequest, launcher: Launcher, say: Callable[[str], None]) -> Tuning:
     """Return the record of a search that has measured nothing yet."""
-    planned = Planner.for_present(request.space.present, request.data, request.threads).plan(request.space.present)
+    planned = Planner.for_space(request.space, request.data, request.threads).plan(request.space.present)
     margin, origin = request.margin, "as asked"
     if margin is None:
         known, wrong = store.read_calibrations(calibration_folder(), machine())
@@ -124,7 +124,7 @@ def tune(
     kept = store.Store(results, tuning.run or RUN_PREFIX + store.new_run_name(machine().fingerprint), new=not continues)
     tuning.run, tuning.stopped = kept.run, False
     own = store.read([kept.folder])[0] if continues else []
-    planner = Planner.for_present(request.space.present, request.data, request.threads)
+    planner = Planner.for_space(request.space, request.data, request.threads)
     run = Run([], kept, launcher, from_history(results))
     run.watch = lambda planned, phase: watch(f"{planned.name}: {phase}")
     ceilings = [
@@ -177,10 +177,8 @@ def tune(
             _finish_search(tuning, search, request, measurer)
             tuning.complete = False
     finally:
-        if measurer.records:
+        if measurer.records or not kept.discard():
             changed()
-        else:
-            kept.discard()
     return kept
 
 
@@ -199,7 +197,7 @@ def _finish_search(tuning: Tuning, search: Search, request: TuneRequest, measure
     tuning.winner, tuning.complete, tuning.needed = search.winner(), search.complete, search.needed
     costs = [trial.cost for trial in search.trials if trial.case == search.present and not trial.earlier]
     tuning.reserve = reserve(sum(costs) / max(len(costs), 1))
-    tuning.design, tuning.drift = search.design, search.estimates().drift
+    tuning.design, tuning.drift = search.design, search.drift
     tuning.not_tried = [*request.left_out, *search.not_tried]
     first = measurer.records[0]
     tuning.epoch_images = request.epoch_images or (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 
 from bench.cases import Case
 from bench.cases.axes import axes, find_axis, further_axes, value_text
-from bench.cases.device_kinds import kind_of
+from bench.cases.device_kinds import DeviceKind, kind_of
 from bench.errors import UsageError
 from bench.records.tune import changes
 from bench.worker.workloads.base import family_of
@@ -102,6 +103,23 @@ def describe_change(present: Case, case: Case) -> str:
     return settings_text(changes(present, case)) or "present settings"
 
 
+FORMATS = ("torchscript", "onnx")
+"""Formats of exported models that are searched on every device, where there is an axis with them."""
+
+
+def formats(kind: DeviceKind) -> list[Any]:
+    """Return the formats to search on a kind of device; empty where no axis of that name takes them."""
+    axis = further_axes().get("format")
+    if axis is None:
+        return []
+    own = "openvino" if kind.on_host else "engine" if kind.own_memory else "coreml"
+    values = []
+    for name in (*FORMATS, own):
+        with contextlib.suppress(UsageError):
+            values.append(axis.parse(name))
+    return values
+
+
 def default_values(
     present: Case, allowed: list[str], cores: int, threads: int
 ) -> tuple[dict[str, list[Any]], list[tuple[str, str]]]:
@@ -134,8 +152,8 @@ def default_values(
         left_out.append(("channels_last", "Ultralytics takes it on CUDA alone"))
     elif kind.own_memory:
         values |= {"channels_last": ["on"], "compile": ["on"]}
-    if present.mode == "predict" and "format" in further_axes():
-        values["format"] = list(getattr(find_axis("format"), "values", ()))
+    if present.mode == "predict":
+        values["format"] = formats(kind)
     left_out.append(("prefetch", "Ultralytics has no setting for the batches that a loader prepares"))
     offers: dict[str, list[Any]] = {
         "batch": batches if present.mode == "train" else [],
@@ -176,7 +194,7 @@ def parse_present(text: str) -> dict[str, Any]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or name.strip() not in axes():
-            known = ", ".join(name for name in axes() if name not in ("mode", "model", "device"))
+            known = ", ".join(dict.fromkeys(["batch", "amp", *further_axes()]))
             raise UsageError(f"present {part!r} is no setting: write NAME=VALUE with one of {known}.")
         values[name.strip()] = find_axis(name.strip()).parse(value.strip())
     return values

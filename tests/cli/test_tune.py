@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.cli import tune as command
+from bench.cli.recorded import read_results
 from bench.errors import UsageError
 from bench.machine import fingerprint
+from bench.records.store import Store
 from bench.tune.service import TuneRequest
+from tests.builders import make_record
+from tests.tune.made import PROVEN, make_tuning
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +81,16 @@ def test_bad_input(axes: dict[str, list[object]], present: str, allow: str, sent
     assert str(refused.value).startswith(sentence)
 
 
-def test_a_search_that_continues_keeps_its_measurements_and_takes_the_new_budget() -> None:
-    from tests.tune.made import PROVEN, make_tuning
+def test_a_report_reads_searches_too(tmp_path: Path) -> None:
+    tuning, record = make_tuning(proof=PROVEN), make_record(run="tune-a")
+    kept = Store(tmp_path, tuning.run)
+    assert kept.save(tuning) == kept.save(record) == ""
+    recorded = read_results([tmp_path], lambda case, any_batch=False: True)
+    assert (recorded.tunings, len(recorded.records), recorded.complaints) == ([tuning], 1, [])
+    assert read_results([tmp_path], lambda case, any_batch=False: not any_batch).tunings == []
 
+
+def test_a_search_that_continues_keeps_its_measurements_and_takes_the_new_budget() -> None:
     known = make_tuning(proof=PROVEN, stopped=True)
     continued = command._continued(known, make_tuning(budget=900.0, margin=0.05))
     assert (continued.budget, continued.margin, continued.winner) == (900.0, 0.05, None)

@@ -9,6 +9,7 @@ import pytest
 from bench.errors import ExitCode
 from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
+from bench.records.tune import Tried
 from bench.tune.answer import Verdict, answer
 from tests.builders import make_case
 from tests.tune.made import PRESENT, PROVEN, make_proof, make_tuning
@@ -88,6 +89,15 @@ def test_a_stopped_search() -> None:
 def test_pairs_that_did_not_run_give_their_reason() -> None:
     failed = SideOutcome(outcome=Outcome(Status.OUT_OF_MEMORY, "No memory."))
     assert answer(make_tuning(proof=make_proof([], head_side=failed))).reasons[0] == "The pairs did not run: No memory."
+
+
+def test_present_settings_without_a_figure_give_their_reason() -> None:
+    row = Tried(case=PRESENT, status="substituted", reason="batch 16 was asked, batch 3 would run.")
+    result = answer(make_tuning(winner=None, complete=False, tried=[row]))
+    assert result.reasons == [
+        "The present settings give no figure (substituted): batch 16 was asked, batch 3 would run."
+    ]
+    assert (result.sentence, result.exit_code) == ("nothing was decided.", ExitCode.NOT_COMPARABLE)
 
 
 def test_a_machine_that_changed_its_speed_is_mentioned() -> None:

@@ -23,7 +23,7 @@ def test_a_machine_that_changes_its_speed_between_blocks_changes_no_difference()
     ]
     estimates = Estimates(logs, noise=0.01)
     assert estimates.difference(OTHER, BASE).log == pytest.approx(-0.3)
-    assert estimates.drift == pytest.approx(math.expm1(2.0))
+    assert estimates.drift(range(3)) == pytest.approx(math.expm1(2.0))
     assert estimates.fastest([BASE, OTHER], BASE) == OTHER
 
 
@@ -55,4 +55,4 @@ def test_more_processes_narrow_an_interval() -> None:
 
 
 def test_nothing_measured_is_no_error() -> None:
-    assert Estimates([], noise=0.02).drift == 0.0
+    assert Estimates([], noise=0.02).drift([1]) == 0.0

@@ -58,7 +58,7 @@ def test_where_the_defaults_are_best_it_says_so() -> None:
 def test_a_machine_that_slows_down_is_noticed_and_seldom_misleads() -> None:
     results = [simulate(machine(seed, step=0.2), DECODING, str(seed), budget=1e6) for seed in range(SEEDS)]
     assert sum(result.behind <= SLACK for result in results) >= SEEDS - 2
-    assert max(result.search.estimates().drift for result in results) > 0.1
+    assert max(result.search.drift for result in results) > 0.1
 
 
 def test_settings_that_do_not_run_are_never_tried_twice() -> None:

@@ -134,6 +134,7 @@ def test_what_was_measured_stays_at_ctrl_c_and_the_search_goes_on(
     assert answer(stopped).verdict is Verdict.NOT_PROVEN
     [known] = store.read_tunings([tmp_path / "results"])[0]
     assert len(known.blocks) == 1
+    assert NotTried("batch=8", "the search was stopped") in known.not_tried
     known.winner = None
     continued, lines = run(launcher, tmp_path / "results", known)
     assert continued.run == stopped.run

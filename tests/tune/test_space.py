@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cases.axes import Axis, register, unregister
+from bench.cases.axes import Axis, fixed_axes, further_axes
 from bench.errors import UsageError
 from bench.tune.space import Space, check_allowed, default_values, describe_change, parse_present
 from tests.builders import make_case
@@ -29,17 +29,23 @@ def test_what_changes_learning_is_searched_where_it_is_allowed() -> None:
     assert not {"batch", "amp", "deterministic"} & {name for name, _ in left_out}
 
 
-def test_prediction_searches_batches_and_formats_where_there_is_such_an_axis() -> None:
-    assert default_values(make_case(mode="predict", batch=1), [], 2, 0)[0] == {
-        "batch": [4, 8, 16, 32],
-        "threads": [1, 2],
-    }
-    if "format" not in __import__("bench.cases.axes", fromlist=["axes"]).axes():
-        register(Axis("format", "Format", str, "of an exported model", modes=("predict",)))
-        try:
-            assert "format" not in default_values(make_case(mode="predict", batch=1), [], 2, 0)[0]  # without values
-        finally:
-            unregister("format")
+def test_prediction_searches_batches_and_the_formats_that_an_axis_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    predict = make_case(mode="predict", batch=1)
+    values = default_values(predict, [], 2, 0)[0]
+    assert (values["batch"], values["threads"]) == ([4, 8, 16, 32], [1, 2])
+
+    def parse(text: str) -> str:
+        if text == "openvino":
+            raise UsageError("unknown")
+        return text
+
+    others = {name: axis for name, axis in further_axes().items() if name != "format"}
+    axis = Axis("format", "Format", parse, "of an exported model", modes=("predict",))
+    monkeypatch.setattr("bench.cases.axes._registry", {**fixed_axes(), **others, "format": axis})
+    assert default_values(predict, [], 2, 0)[0]["format"] == ["torchscript", "onnx"]
+    assert "format" not in default_values(make_case(), [], 2, 0)[0]
+    on_gpu = make_case(mode="predict", batch=1, device="0")
+    assert default_values(on_gpu, [], 2, 0)[0]["format"] == ["torchscript", "onnx", "engine"]
 
 
 def test_threads_of_the_recipe_are_not_searched() -> None:

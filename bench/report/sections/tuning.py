@@ -71,9 +71,18 @@ def _result(tuning: Tuning, epochs: int) -> Result:
         ],
         shell=shell,
         python=python,
-        tried=Table(rendered.TRIED, rendered.tried_rows(tuning), note=f"Searched: {tuning.design}. {method}", labels=1),
+        tried=_texts_first(rendered.TRIED, rendered.tried_rows(tuning), f"Searched: {tuning.design}. {method}"),
         not_tried=Table(rendered.NOT_TRIED, rendered.not_tried_rows(tuning), labels=2),
     )
+
+
+def _texts_first(columns: tuple[str, ...], rows: list[tuple[str, ...]], note: str) -> Table:
+    """Return a table whose last column, which holds text, follows the first one."""
+
+    def moved(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return cells[0], cells[-1], *cells[1:-1]
+
+    return Table(moved(columns), [moved(row) for row in rows], note=note, labels=2)
 
 
 def _card(tuning: Tuning, result: Answer) -> Card:

@@ -50,6 +50,12 @@ def test_threads_are_no_argument_of_ultralytics() -> None:
     assert "threads" not in python.partition("YOLO(")[2]
 
 
+def test_an_exported_model_is_exported_first() -> None:
+    shell, python = rendered.commands(make_tuning(), make_case(mode="predict", batch=8, further=(("format", "onnx"),)))
+    assert shell == ""
+    assert python.startswith('YOLO(YOLO("yolov8n.pt").export(format="onnx", imgsz=160, batch=8)).predict(source=')
+
+
 def test_prediction_has_a_source_and_no_amp() -> None:
     shell, python = rendered.commands(make_tuning(), make_case(mode="predict", batch=8))
     assert shell == "yolo predict model=yolov8n.pt source=your-images imgsz=160 batch=8 device=cpu half=False"
