@@ -53,7 +53,8 @@ class MachineSpec(msgspec.Struct, frozen=True):
         """The machine as a user writes it."""
         port = f":{self.port}" if self.port else ""
         python = f"/{self.python}" if self.python.startswith("/") else ""
-        return f"ssh://{self.host}{port}{python}" if self.host else HERE
+        login, at, host = self.host.rpartition("@")
+        return f"ssh://{login}{at}{f'[{host}]' if ':' in host else host}{port}{python}" if self.host else HERE
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
