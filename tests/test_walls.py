@@ -40,13 +40,14 @@ STARTS_PROCESSES = {
     "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
     "ceiling/probe_limits.py": {"subprocess"},  # tries whether a process may enter a control group
 }
-"""Exceptions to: only ``runner/`` and ``environments/`` start processes."""
+"""Exceptions to: only ``runner/``, ``environments/`` and ``fleet/`` start processes."""
 
 STORE = "records/store/"
 """The only files that write, move or delete in a folder of results."""
 
 WRITES_ELSEWHERE = {
     "ceiling/probe_limits.py": "control groups below /sys/fs/cgroup",
+    "cli/fleet_member.py": "the cache's folder of records that a coordinator has not collected yet",
     "cli/live/output.py": "the file that --json names, and the summary of a step of GitHub Actions",
     "environments/build_cache.py": "environments in the cache",
     "environments/builder.py": "the list of packages of an environment in the cache",
@@ -56,6 +57,8 @@ WRITES_ELSEWHERE = {
     "environments/local_source.py": "a copy of a local project in the cache",
     "environments/resolver.py": "a temporary file of constraints",
     "errors.py": "a traceback among the temporary files",
+    "fleet/agent.py": "the suite's code in the cache of another machine, where it runs without the suite",
+    "fleet/locks.py": "locks in the cache",
     "machine/identity.py": "the ID of this machine in the cache",
     "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
     "report/inputs.py": "nothing: a column of a table is renamed",
@@ -286,8 +289,10 @@ def test_what_is_open_to_all_needs_the_standard_library_alone() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p not in in_folders("runner", "environments")], ids=name_of)
-def test_only_the_runner_and_environments_start_processes(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p not in in_folders("runner", "environments", "fleet")], ids=name_of
+)
+def test_only_the_runner_environments_and_fleets_start_processes(path: Path) -> None:
     assert process_starts(parsed(path)) <= STARTS_PROCESSES.get(name_of(path), set())
 
 

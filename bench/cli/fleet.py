@@ -19,6 +19,7 @@ from bench.cli.io import say
 from bench.cli.run import listed_option
 from bench.errors import ExitCode, NothingMeasured, UsageError
 from bench.pytest_plugin.command_line import run_options
+from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.fleet.coordinator import Coordinator, Machine
@@ -140,7 +141,7 @@ def requested(
     if resume:
         if run or spread:
             raise UsageError("--resume goes on with a run as it was started: leave out --run and --spread.")
-        run = last_run(results) if resume == "last" else resume
+        run = named_run(results, resume)
         fleet = store.read_fleet(results / run)
         changed = sorted(key for key, value in options.items() if fleet.options.get(key) != value)
         if changed:
@@ -180,23 +181,30 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
     try:
         if forbidden := next((key for key in options if f"--{key.replace('_', '-')}" in OWN), ""):
             raise UsageError(f"option {forbidden!r} is not one of a single machine.")
+        if not all(isinstance(value, (str, bool)) or key == "axis" for key, value in options.items()):
+            raise UsageError("options are texts, as in device = '0,1'.")
         option = option_getter(options)
         parse_options({axis.name: option(axis.name) for axis in axes().values() if axis.option}, option("axis"))
         profile(option("profile") or "quick")
     except UsageError as error:
         raise UsageError(f"machine {name}: {error}" if name else str(error)) from None
-    except TypeError:
-        raise UsageError(f"machine {name}: options are texts, as in device = '0,1'.") from None
 
 
-def last_run(results: Path) -> str:
-    """Return the last run of a fleet in a results folder."""
+def named_run(results: Path, name: str) -> str:
+    """Return the run of a fleet that is named; the last one without a name, and for ``last``.
+
+    Raises:
+        UsageError: where there is no such run.
+    """
     from bench.records import store
 
-    runs = {run: store.read_fleet(results / run).started for run in store.fleet_runs(results)}
+    runs = store.fleet_runs(results)
+    if name not in ("", "last", *runs):
+        there = f"there are {', '.join(runs[-5:])}" if runs else "it has no run of a fleet"
+        raise UsageError(f"run {name!r} is no run of a fleet in {results}: {there}.")
     if not runs:
         raise UsageError(f"{results} has no run of a fleet.")
-    return max(runs, key=lambda run: runs[run])
+    return name if name in runs else max(runs, key=lambda run: store.read_fleet(results / run).started)
 
 
 @contextlib.contextmanager
@@ -221,7 +229,7 @@ def show_record(machine: Machine, item: Record | Ceiling) -> None:
     from bench.formatting import format_number
     from bench.pytest_plugin.progress import rate
     from bench.records.record import Record
-    from bench.text import clean, one_line
+    from bench.text import one_line
 
     speed = rate(item) if isinstance(item, Record) else None
     status = item.outcome.status.value.replace("_", " ")
@@ -249,14 +257,14 @@ def conclude(coordinator: Coordinator, run: str, results: Path) -> ExitCode:
         left += len(remaining) + (not machine.names)
         parts += [f"{len(machine.held)} measured before"] if machine.held else []
         parts += [f"{len(remaining)} left"] if remaining else []
-        note = f" ({machine.note.rstrip('.')})" if machine.note else ""
-        print(f"{machine.name}: {', '.join(parts) or machine.state}{note}")
+        parts += [str(machine.state)] if machine.state is not State.FINISHED else []
+        print(f"{machine.name}: {', '.join(parts)}")
     place = results / run
+    where = "" if str(results) == "results" else f" --results {results}"
     if any(machine.new or machine.held for machine in machines):
         print(f"report: yolopace report {place}")
-    where = "" if str(results) == "results" else f" --results {results}"
-    if left:
-        print(f"go on: yolopace fleet --resume {run}{where}")
+        if left:
+            print(f"go on: yolopace fleet --resume {run}{where}")
     if coordinator.stopping:
         return ExitCode.WRONG_USE
     statuses = [status for machine in machines for status in (machine.held | machine.new).values()]
@@ -272,7 +280,7 @@ def show_status(results: Path, name: str) -> None:
     from bench.fleet.locks import is_coordinated
     from bench.records import store
 
-    run = last_run(results) if name in ("", "last") else name
+    run = named_run(results, name)
     fleet = store.read_fleet(results / run)
     runs = is_coordinated(results / run)
     print(f"run {run}, started {fleet.started}: {'running' if runs else 'not running'}")
@@ -281,7 +289,7 @@ def show_status(results: Path, name: str) -> None:
         now = f", now {machine.running}" if runs and machine.running else ""
         note = f"; {machine.note}" if machine.note else ""
         planned = f"{len(machine.left)} of {len(machine.planned)} left" if machine.planned else "no plan yet"
-        terminal.show(f"{machine_name} ({machine.address}): {state}{now}; {planned}{note}")
+        terminal.show(clean(f"{machine_name} ({machine.address}): {state}{now}; {planned}{note}"))
     if not runs and any(machine.left or not machine.planned for machine in fleet.machines.values()):
         where = "" if str(results) == "results" else f" --results {results}"
         print(f"go on: yolopace fleet --resume {run}{where}")
@@ -293,21 +301,17 @@ def show_machines(specs: list[MachineSpec]) -> None:
     Raises:
         NothingMeasured: where no machine can measure.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from bench.fleet.examine import examine
+    from bench.fleet.examine import examine_all
 
     ready = 0
-    with ThreadPoolExecutor(len(specs)) as pool:
-        for spec, answer in zip(specs, pool.map(examine, specs), strict=True):
-            if isinstance(answer, str):
-                terminal.show(f"{spec.name} ({spec.address}): unavailable: {answer}")
-                continue
-            ready += answer.ready
-            terminal.show(
-                f"{spec.name} ({spec.address}): {'ready' if answer.ready else 'unavailable'}: {answer.summary}"
-            )
-            for check in answer.checks:
-                terminal.show(f"  {check}")
+    for spec, answer in zip(specs, examine_all(specs), strict=True):
+        place = f"{spec.name} ({spec.address})"
+        if isinstance(answer, str):
+            terminal.show(clean(f"{place}: unavailable: {answer}"))
+            continue
+        ready += answer.ready
+        terminal.show(clean(f"{place}: {'ready' if answer.ready else 'unavailable'}: {answer.summary}"))
+        for check in answer.checks:
+            terminal.show(clean(f"  {check}"))
     if not ready:
         raise NothingMeasured("no machine can measure.")

@@ -146,10 +146,10 @@ def begin(start: messages.Start) -> BenchSession:
     session.selected_searches = [name for name in session.request.searches if name in searches]
     if not offered and not searches:
         asked = sorted({plan.case.device for plan in session.planned.values()})
-        raise UsageError(f"no device of the plan ({', '.join(asked)}) is here: there is {', '.join(devices())}.")
+        raise UsageError(f"it has no device of the plan ({', '.join(asked)}): it has {', '.join(devices())}.")
     left_out = len(session.planned) + len(session.request.searches) - len(offered) - len(searches)
     if left_out:
-        session.note(f"{left_out} of the cases left out, whose devices are not here: there is {', '.join(devices())}")
+        session.note(f"{left_out} cases left out, whose devices it does not have: it has {', '.join(devices())}")
     session.begin()
     return session
 

@@ -153,7 +153,8 @@ class Coordinator:
             show: called with each record that is new.
             retry_seconds: as :data:`RETRY_SECONDS`.
         """
-        self.folder = results / run
+        self._state_store = store.Store(results, run)
+        self.folder = self._state_store.folder
         self.machines = {spec.name: Machine(spec, self.folder, run) for spec in specs}
         self.stopping = False
         self._options = options
@@ -166,7 +167,6 @@ class Coordinator:
         self._retry = retry_seconds
         self._queue: queue.Queue[tuple[Machine, int, str, Any]] = queue.Queue()
         self._owners = {_case(name): machine.name for machine in self.machines.values() for name in machine.over}
-        self._state_store = store.Store.at(self.folder)
         self._state_due = 0.0
         self._full: set[str] = set()
 
@@ -204,6 +204,7 @@ class Coordinator:
         sentences = [machine.store.rescue() for machine in self.machines.values()]
         for machine in self.machines.values():
             machine.store.discard()
+        self._state_store.discard()
         return [sentence for sentence in sentences if sentence]
 
     def _start(self, machine: Machine) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.fleet import messages
@@ -33,3 +35,9 @@ def examine(spec: MachineSpec, connect: Connect = connect) -> messages.Examined 
         return "it answers something that is no message of this version."
     finally:
         link.close()
+
+
+def examine_all(specs: Sequence[MachineSpec]) -> Iterator[messages.Examined | str]:
+    """Yield the answer of each machine in their order; they are asked at the same time."""
+    with ThreadPoolExecutor(len(specs)) as pool:
+        yield from pool.map(examine, specs)

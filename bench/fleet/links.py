@@ -41,7 +41,7 @@ MARK = "yolopace-machine "
 
 PROBE = f"""
 import importlib.util, json, sys
-missing = [name for name in {sorted(NEEDED)!r} if importlib.util.find_spec(name) is None]
+missing = [name for name in {sorted(NEEDED)!r} if not importlib.util.find_spec(name)]
 print({MARK!r} + json.dumps([list(sys.version_info[:2]), sys.executable, missing]))
 """
 """What an interpreter is asked before an agent starts in it."""
@@ -206,7 +206,8 @@ def connect(spec: MachineSpec, post: Post) -> Link:
     import execnet
 
     python = probe(spec)
-    kind = f"ssh={' '.join(ssh_arguments(spec))}" if spec.host else "popen"
+    quiet = ["-o", "LogLevel=QUIET"]  # what is wrong with the connection was seen by the probe
+    kind = f"ssh={' '.join([*quiet, *ssh_arguments(spec)])}" if spec.host else "popen"
     try:
         with _without_interrupts():
             gateway = execnet.Group().makegateway(f"{kind}//python={spec.python or python}")

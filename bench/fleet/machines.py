@@ -53,7 +53,8 @@ class MachineSpec(msgspec.Struct, frozen=True):
         """The machine as a user writes it."""
         port = f":{self.port}" if self.port else ""
         python = f"/{self.python}" if self.python.startswith("/") else ""
-        return f"ssh://{self.host}{port}{python}" if self.host else HERE
+        login, at, host = self.host.rpartition("@")
+        return f"ssh://{login}{at}{f'[{host}]' if ':' in host else host}{port}{python}" if self.host else HERE
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,10 +87,10 @@ def parse_address(name: str, text: str, python: str = "", options: dict[str, Any
     if ":" in login:
         raise UsageError(f"machine {name!r}: leave the password out of its address: ssh takes keys.")
     if rest == text:
-        raise UsageError(f"machine {name!r}: {text!r} is no address: write {HERE}, or ssh://host.")
+        raise UsageError(f"machine {name!r} has no address that can be used: write {HERE}, or ssh://host.")
     host, _, port = place.rpartition(":") if re.search(r":\d+$", place) else (place, "", "")
     if not HOST.fullmatch(host) or (port and not 0 < int(port) < 2**16):
-        raise UsageError(f"machine {name!r}: {text!r} is no address: write ssh://user@host:port.")
+        raise UsageError(f"machine {name!r} has no address that can be used: write ssh://user@host:port.")
     if slash and not path.startswith("/"):
         raise UsageError(f"machine {name!r}: a Python is named by two slashes, as in ssh://{place}//path/to/python.")
     python = _checked_python(name, path or python)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import Case
+from bench.cases.device_kinds import HOST
 from bench.cases.fingerprints import digest
 from bench.cases.recipe import Recipe
 from bench.errors import UsageError
@@ -35,7 +36,7 @@ GATEWAYS = 8
 
 def canned_case(batch: int) -> Case:
     """Return the case whose canned record a simulated machine sends."""
-    return Case(mode="train", model="yolov8n", device="cpu", amp="off", batch=batch, imgsz=64)
+    return Case(mode="train", model="yolov8n", device=HOST, amp="off", batch=batch, imgsz=64)
 
 
 def template(run: str = RUN, batch: int = PLACE) -> str:

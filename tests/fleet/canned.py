@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
+
+import pytest
 
 from bench.fleet import messages
 from bench.fleet.coordinator import Coordinator
@@ -194,6 +199,26 @@ class World:
         """Machines and names of all measured records."""
         records = store.read([self.results / self.run])[0]
         return [(r.run.rpartition("-")[2], r.name) for r in records if r.outcome.status.value == "measured"]
+
+
+def wait_for(condition, seconds=60):
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def run_and_interrupt(coordinator, condition):
+    """Run until something is so, then interrupt as Ctrl-C does."""
+
+    def interrupt():
+        wait_for(condition)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        coordinator.run()
 
 
 def die(member, name):

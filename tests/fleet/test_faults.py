@@ -20,9 +20,11 @@ from tests.fleet.canned import (
     die_before_sending,
     hang,
     lose,
+    run_and_interrupt,
     send_twice,
     sending,
     unreachable,
+    wait_for,
 )
 
 A, B, C = NAMES
@@ -271,17 +273,9 @@ def test_after_the_first_interrupt_running_cases_end_and_no_other_begins(tmp_pat
 def test_the_second_interrupt_ends_everything(tmp_path):
     world = World(tmp_path, faults={("a", B): [hang], ("b", A): [hang]})
     coordinator = world.start()
-    threading.Thread(target=coordinator.run, daemon=True).start()
-    wait_for(lambda: world.disks["a"].started[B] and world.disks["b"].started[A])
+    run_and_interrupt(coordinator, lambda: world.disks["a"].started[B] and world.disks["b"].started[A])
     members = [machine.link for machine in coordinator.machines.values()]
     coordinator.stop_now()
     assert all(member.gone for member in members)
     assert world.stored() == {"a": [A], "b": []}
     assert [machine.state for machine in coordinator.machines.values()] == [State.STOPPED] * 2
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

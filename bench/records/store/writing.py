@@ -14,6 +14,7 @@ from bench.machine.description import Machine
 from bench.records.calibration import Calibration, Calibrations, Lockstep
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.fleet import FILE_NAME as FLEET
 from bench.records.fleet import FleetRun
 from bench.records.record import Record
 from bench.records.requested_options import FILE_NAME as OPTIONS
@@ -118,8 +119,9 @@ class Store:
             Whether the folder is gone.
         """
         try:
-            if [file.name for file in self.folder.iterdir()] == [OPTIONS]:
-                (self.folder / OPTIONS).unlink()
+            names = [file.name for file in self.folder.iterdir()]
+            if names in ([OPTIONS], [FLEET]):
+                (self.folder / names[0]).unlink()
             self.folder.rmdir()
         except OSError:  # it holds something
             return False

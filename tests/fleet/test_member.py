@@ -1,0 +1,105 @@
+"""The member: plans and measures on its machine, keeps records until they are collected, and goes on."""
+
+import pytest
+
+from bench.cli import fleet_member
+from bench.errors import UsageError
+from bench.fleet import messages
+from bench.records import store
+
+OPTIONS = {"profile": "smoke", "device": "cpu", "amp": "off", "mode": "train", "batch": "2,4", "imgsz": "64"}
+
+
+class Coordinator:
+    """Commands for a member, each once its answer to the one before was sent."""
+
+    def __init__(self, *commands):
+        self.commands = list(commands)
+        self.events = []
+
+    def next(self):
+        return self.commands.pop(0)
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def member(launcher, monkeypatch):
+    """Serve some commands with fake workers; return what was sent."""
+    monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python, models=None: launcher.interpreter)
+    monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
+
+    def serve(*commands, model="yolov8n", records=(), **options):
+        given = {**OPTIONS, "model": model, **options}
+        start = messages.Start(run="r-a", lock="test", options=given, records=list(records))
+        coordinator = Coordinator(start, *commands)
+        fleet_member.serve(coordinator, coordinator.events.append)
+        return coordinator
+
+    return serve
+
+
+def name(batch):
+    return f"train-yolov8n-cpu-fp32-b{batch}-i64"
+
+
+A, B = name(2), name(4)
+
+
+def test_a_member_measures_what_is_asked_for_and_forgets_it_when_all_is_collected(member):
+    coordinator = member(messages.Measure(B), messages.Measure(A), messages.Finish(True))
+    [planned] = coordinator.of(messages.Planned)
+    assert (planned.names, planned.finished) == ([A, B], [])
+    records = coordinator.of(messages.Recorded)
+    assert [record.name for record in records] == [B, A]
+    for record in records:
+        item = store.decode_file(record.content.encode())
+        assert (item.run, item.outcome.status.value, item.file_name) == ("r-a", "measured", f"{record.name}.json")
+        assert store.encoded(item).decode() == record.content
+    assert isinstance(coordinator.events[-1], messages.Finished)
+    assert list(fleet_member.runs_folder().iterdir()) == []
+
+
+def test_what_was_not_collected_is_sent_again_and_not_measured_again(member):
+    first = member(messages.Measure(A), messages.Finish(False))
+    [kept] = first.of(messages.Recorded)
+    again = member(messages.Measure(B), messages.Finish(False))
+    assert again.events[0] == kept
+    assert again.of(messages.Planned)[0].finished == [A]
+    contents = [record.content for record in again.of(messages.Recorded)]
+    last = member(messages.Finish(True), records=contents)  # the coordinator has both
+    assert last.of(messages.Recorded) == []
+    assert sorted(last.of(messages.Planned)[0].finished) == sorted([A, B])
+
+
+def test_a_member_without_its_folder_goes_on_with_the_coordinators_records(member):
+    [record] = member(messages.Measure(A), messages.Finish(True)).of(messages.Recorded)
+    assert list(fleet_member.runs_folder().iterdir()) == []
+    again = member(messages.Finish(False), records=[record.content])
+    assert again.of(messages.Planned)[0].finished == [A]
+
+
+def test_a_run_that_was_killed_before_its_first_record_begins_again(member):
+    member(messages.Finish(False))
+    assert member(messages.Measure(A), messages.Finish(True)).of(messages.Planned)[0].finished == []
+
+
+def test_a_case_that_is_given_up_is_failed_and_measured_when_the_run_goes_on(member):
+    [failed] = member(messages.GiveUp(A, "Its agent was lost."), messages.Finish(False)).of(messages.Recorded)
+    item = store.decode_file(failed.content.encode())
+    assert (item.outcome.status.value, item.outcome.reason) == ("failed", "Its agent was lost.")
+    again = member(messages.Measure(A), messages.Finish(True), records=[failed.content])
+    assert again.of(messages.Planned)[0].finished == []
+    assert store.decode_file(again.of(messages.Recorded)[0].content.encode()).outcome.status.value == "measured"
+
+
+def test_other_options_than_those_of_the_start_are_refused(member):
+    member(messages.Measure(A), messages.Finish(False))
+    with pytest.raises(UsageError, match="run r-a was started with --batch 2,4"):
+        member(messages.Finish(False), batch="8")
+
+
+def test_a_machine_without_the_devices_says_what_it_has(member):
+    with pytest.raises(UsageError, match=r"it has no device of the plan \(0\): it has .*cpu"):
+        member(messages.Finish(False), device="0")
