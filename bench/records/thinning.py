@@ -9,10 +9,10 @@ import msgspec
 
 from bench.records.record import PERCENTILES, Steps, WholeWindow
 
-KEPT_STEPS = 176
+KEPT_STEPS = 156
 """Maximum number of steps in a record, warm-up included; they take 25 bytes each, where a record has 12 kB."""
 
-KEPT_WINDOW = 160
+KEPT_WINDOW = 140
 """Maximum number of steps of a window that is shortened."""
 
 BLOCK = 20

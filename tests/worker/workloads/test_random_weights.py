@@ -66,6 +66,19 @@ def test_a_generator_and_a_layout_that_is_not_contiguous_are_left_to_torch() -> 
     assert float(transposed.std()) == pytest.approx(1.0, rel=0.01)
 
 
+@pytest.mark.parametrize(("backend", "threads"), [("OpenMP", [1, 5]), ("native thread pool", [])])
+def test_one_thread_works_where_their_number_can_be_changed_again(
+    monkeypatch: pytest.MonkeyPatch, backend: str, threads: list[int]
+) -> None:
+    changes: list[int] = []
+    monkeypatch.setattr(torch.__config__, "parallel_info", lambda: f"ATen parallel backend: {backend}\n")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr(torch, "set_num_threads", changes.append)
+    with random_weights.repeated():
+        pass
+    assert changes == threads
+
+
 def test_torch_is_as_before_even_after_an_error() -> None:
     before, threads = torch.Tensor.normal_, torch.get_num_threads()
     with pytest.raises(ZeroDivisionError), random_weights.repeated():
