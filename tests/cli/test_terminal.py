@@ -72,7 +72,7 @@ def test_a_pipe_gets_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (["regress"], "missing option '--base'; see yolopace regress --help."),
-        (["regress", "--foo"], "no such option: --foo; see yolopace regress --help."),
+        (["regress", "--xyz"], "no such option: --xyz; see yolopace regress --help."),
         (["tabel"], "no such command 'tabel' (did you mean 'table'?); see yolopace --help."),
         (
             ["ceiling", "--multiple-of", "x"],

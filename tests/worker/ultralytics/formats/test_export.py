@@ -137,8 +137,11 @@ def test_a_failed_export_leaves_nothing(fake: Any, error: BaseException) -> None
     assert fake.left() == []
 
 
-def test_a_full_disk_is_one_sentence(fake: Any) -> None:
-    fake.fails = OSError(28, "No space left on device")
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("unexpected pos 64 vs 32")])
+def test_a_full_disk_is_one_sentence(fake: Any, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch, which saves the checkpoint, has an error of its own for it."""
+    monkeypatch.setattr(export.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 5_000_000}))
+    fake.fails = error
     with pytest.raises(CaseRejected) as caught:
         fake.provide()
     assert caught.value.status == "unsupported"

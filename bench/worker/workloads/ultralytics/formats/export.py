@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -32,6 +33,8 @@ SCHEME = 1
 MADE = "made.json"
 LEAST_FREE = 32 * 2**20
 """Free bytes below which a failed export is taken for one without room."""
+
+NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 CALIBRATION_IMAGES = 64
 LEAST_CALIBRATION = 8
@@ -80,8 +83,13 @@ def provide(job: ExportJob) -> dict[str, Any]:
         except OSError:
             if intact(folder, key) is None:  # another run was faster otherwise
                 raise
-    except OSError as error:
-        raise unwritable(f"the export to {runtime.name}", job.root, error) from error
+    except CaseRejected:
+        raise
+    except Exception as error:  # torch and exporters have errors of their own for a full disk
+        if not isinstance(error, OSError) and shutil.disk_usage(job.scratch).free >= LEAST_FREE:
+            raise
+        full = error if isinstance(error, OSError) else NO_ROOM
+        raise unwritable(f"the export to {runtime.name}", job.root, full) from error
     return {**facts, **place(folder, facts), "made": True}
 
 
@@ -213,7 +221,7 @@ def run_exporter(saved: Model, runtime: Runtime, case: dict[str, Any], arguments
         if any(sign.lower() in text.lower() for sign in OUT_OF_MEMORY):
             raise
         if shutil.disk_usage(folder).free < LEAST_FREE:
-            raise OSError(28, "No space left on device") from error
+            raise NO_ROOM from error
         text = one_line(text, 300).rstrip(".")
         if isinstance(error, INEXPRESSIBLE) or "Unsupported" in type(error).__name__:
             reason = f"format {runtime.name}: model {case['model']} cannot be exported to it ({text})."
