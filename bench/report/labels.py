@@ -17,7 +17,7 @@ from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import in_units
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
-from bench.formatting import format_count, format_half_width
+from bench.formatting import format_bytes, format_count, format_half_width
 from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
 from bench.worker.workloads.base import family_of, own_name
@@ -319,6 +319,15 @@ def listing(parts: Iterable[str]) -> str:
 
 
 def bytes_alike(values: Iterable[float]) -> Callable[[float], str]:
-    """Return a function that formats sizes of one column or plot, all in the unit that fits the largest."""
+    """Return a function that formats sizes of one column or plot, all in the unit that fits the largest.
+
+    Sizes below 1 MiB keep their own unit where others are in MiB, since they would round to 0.
+    """
     gib = max(values, default=0.0) >= LEAST_GIB
-    return lambda value: f"{value / 2**30:.2f} GiB" if gib else f"{value / 2**20:,.0f} MiB"
+
+    def show(value: float) -> str:
+        if gib:
+            return f"{value / 2**30:.2f} GiB"
+        return f"{value / 2**20:,.0f} MiB" if value >= 2**20 or not value else format_bytes(value)
+
+    return show

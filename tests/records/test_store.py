@@ -559,3 +559,12 @@ def test_options_that_cannot_be_read(store: Store, content: str, sentence: str) 
     (store.folder / ".options.json").write_text(content)
     with pytest.raises(UsageError, match=sentence):
         read_options(store.folder)
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_only_a_lasting_file_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasting: bool) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_whole(tmp_path / "plot.svg", b"<svg/>", lasting)
+    assert (tmp_path / "plot.svg").read_bytes() == b"<svg/>"
+    assert bool(synced) is lasting

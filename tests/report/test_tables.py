@@ -114,3 +114,8 @@ def test_rows_are_values_of_python() -> None:
     first, second = labels.rows(frame)
     assert first == {"a": 1, "b": True, "c": 0.5, "d": "x"}
     assert [type(value) for value in second.values()] == [int, bool, float, float]
+
+
+def test_a_size_below_one_mib_is_not_shown_as_0() -> None:
+    show = labels.bytes_alike([480 * 2**10, 3 * 2**20])
+    assert [show(value) for value in (480 * 2**10, 3 * 2**20, 0)] == ["480 KiB", "3 MiB", "0 MiB"]

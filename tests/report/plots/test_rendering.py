@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
 import platform
@@ -83,6 +84,13 @@ def test_another_process_draws(forked: list[int]) -> None:
         svg, _ = rendering.start(where, "A process.")()
     assert any(f"process-{process}-" in svg for process in forked)
     assert f"process-{os.getpid()}-" not in svg
+
+
+def test_garbage_is_collected_as_before_when_all_is_drawn(forked: list[int]) -> None:
+    before = gc.get_threshold()
+    with rendering.in_parallel():
+        assert gc.get_threshold()[0] == rendering.GARBAGE
+    assert gc.get_threshold() == before
 
 
 def test_no_process_is_left(forked: list[int]) -> None:
