@@ -95,7 +95,7 @@ def times(tuning: Tuning, result: Answer, epochs: int, setups: bool = True) -> l
     if result.before is None or result.after is None or tuning.present.mode != "train":
         return []
     images = tuning.epoch_images or COCO_TRAIN_IMAGES
-    epoch = labels.images(images)
+    epoch = f"An epoch of {labels.images(images)}"
     before, after = result.before * images, result.after * images
     if not result.settings:
         lines = [f"{epoch}: {format_duration(before)}."]

@@ -147,11 +147,11 @@ def default_values(
         values["batch"] = [batch for batch in (1, 4, 8, 16, 32) if batch != present.batch]
     if kind.on_host and not threads:
         values["threads"] = counts
-    if kind.on_host:
-        left_out.append(("compile", "compiling takes many minutes on a CPU: name --compile on to try it"))
-        left_out.append(("channels_last", "Ultralytics takes it on CUDA alone"))
-    elif kind.own_memory:
+    if kind.own_memory and not kind.on_host:
         values |= {"channels_last": ["on"], "compile": ["on"]}
+    else:
+        left_out.append(("compile", f"compiling may take many minutes on {kind.title}: name --compile on to try it"))
+        left_out.append(("channels_last", "Ultralytics trains with it on CUDA alone"))
     if present.mode == "predict":
         values["format"] = formats(kind)
     left_out.append(("prefetch", "Ultralytics has no setting for the batches that a loader prepares"))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.records import calibration, ceiling, comparison, migrations, store
+from bench.records import calibration, ceiling, comparison, migrations, store, tune
 from bench.records import record as records
 from bench.records.migrations import KINDS, NEWEST, STEPS, Unreadable, migrate
 from tests.builders import make_machine
@@ -55,7 +55,13 @@ def test_every_step_has_a_line_of_history_that_names_its_kind_and_number(kind: s
 
 
 def test_new_files_are_of_the_newest_schema() -> None:
-    modules = {"record": records, "ceiling": ceiling, "comparison": comparison, "calibration": calibration}
+    modules = {
+        "record": records,
+        "ceiling": ceiling,
+        "comparison": comparison,
+        "calibration": calibration,
+        "tune": tune,
+    }
     assert {kind: module.SCHEMA for kind, module in modules.items()} == NEWEST
 
 
