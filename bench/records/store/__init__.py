@@ -1,6 +1,6 @@
 """Reading and writing below ``results/``: one folder per run, one JSON file per record."""
 
-from .atomic import encoded, write_whole
+from .atomic import encoded, formatted, write_whole
 from .decoding import without_collecting
 from .reading import (
     UNREADABLE,
@@ -17,10 +17,11 @@ from .reading import (
     read_options,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
-from .writing import Store, keep_calibrations
+from .writing import Received, Store, keep_calibrations
 
 __all__ = [
     "UNREADABLE",
+    "Received",
     "Store",
     "check_new_run",
     "comparisons_of",
@@ -28,6 +29,7 @@ __all__ = [
     "encoded",
     "files",
     "fleet_runs",
+    "formatted",
     "keep_calibrations",
     "new_run_name",
     "read",
