@@ -18,7 +18,7 @@ from bench.cli.axis_options import replace_parameter
 from bench.cli.io import say
 from bench.cli.run import listed_option
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.pytest_plugin.command_line import run_options
+from bench.pytest_plugin.command_line import OUTPUT, run_options
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -30,6 +30,27 @@ if TYPE_CHECKING:  # --help does without what these import
 
 OWN = {"--plan", "--target-ci", "--results", "--reports", "--epoch-images", "--epochs", "--run", "--resume", "--python"}
 """Options of a run that a fleet does not take, or takes in another way; ``python`` is one of each machine."""
+
+
+MACHINES = "Machines"
+"""Title of the group of options that say where cases are measured."""
+
+
+On = Annotated[
+    str,
+    typer.Option(
+        metavar="MACHINES",
+        rich_help_panel=MACHINES,
+        help="Such as mac=ssh://me@mac.local,here; default: those of fleet.toml.",
+    ),
+]
+Local = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, max=64, rich_help_panel=MACHINES, help="N agents on this machine, for trying."),
+]
+Patience = Annotated[
+    str, typer.Option(metavar="TIME", rich_help_panel=MACHINES, help="How long a lost machine is waited for.")
+]
 
 
 class Action(StrEnum):
@@ -50,19 +71,17 @@ def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @_with_run_options
 def fleet(
-    action: Annotated[
-        Action, typer.Argument(help="measure, doctor (look at the machines), or status.")
-    ] = Action.measure,
+    action: Annotated[Action, typer.Argument(help="measure, doctor (examine the machines), status.")] = Action.measure,
     name: Annotated[str, typer.Argument(metavar="[RUN]", help="With status: the run; default: the last one.")] = "",
-    on: Annotated[
-        str, typer.Option(metavar="MACHINES", help="Such as mac=ssh://me@mac.local,here; default: those of fleet.toml.")
-    ] = "",
-    local: Annotated[int, typer.Option(metavar="N", min=0, max=64, help="N agents on this machine, for trying.")] = 0,
-    spread: Annotated[bool, typer.Option("--spread", help="Machines that are alike share the cases.")] = False,
+    on: On = "",
+    local: Local = 0,
+    spread: Annotated[bool, typer.Option("--spread", rich_help_panel=MACHINES, help="Machines share cases.")] = False,
+    patience: Patience = "5m",
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     run: Annotated[str, typer.Option(metavar="NAME", help="Name of the run's folder; default: time and machine.")] = "",
-    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run, or with the last one.")] = "",
-    patience: Annotated[str, typer.Option(metavar="TIME", help="How long a lost machine is waited for.")] = "5m",
+    resume: Annotated[
+        str, typer.Option(metavar="RUN", rich_help_panel=OUTPUT, help="Run to go on with, or last.")
+    ] = "",
     **options: Any,
 ) -> None:
     """Measure on several machines at once: each measures every case that it can, one at a time.
@@ -176,6 +195,7 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
     """
     from bench.cases.axes import axes, parse_options
     from bench.cases.plan import profile
+    from bench.ceiling.service import CEILING
     from bench.cli.fleet_member import option_getter
 
     try:
@@ -184,7 +204,9 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
         if not all(isinstance(value, (str, bool)) or key == "axis" for key, value in options.items()):
             raise UsageError("options are texts, as in device = '0,1'.")
         option = option_getter(options)
-        parse_options({axis.name: option(axis.name) for axis in axes().values() if axis.option}, option("axis"))
+        texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
+        modes = [mode.strip() for mode in (texts["mode"] or "").split(",") if mode.strip() != CEILING]
+        parse_options({**texts, "mode": ",".join(modes) or None}, option("axis"))
         profile(option("profile") or "quick")
     except UsageError as error:
         raise UsageError(f"machine {name}: {error}" if name else str(error)) from None

@@ -15,14 +15,16 @@ from bench import signals
 from bench.cases.device_kinds import MACHINES, device_names, kind_of
 from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.fleet import locks, messages
+from bench.fleet.incoming import name_of
 from bench.machine.fingerprint import devices, machine, visible_cards
 from bench.machine.paths import cache_folder
 from bench.pytest_plugin.command_line import run_options
 from bench.pytest_plugin.request import RunRequest
 from bench.pytest_plugin.resume import SELECTION
-from bench.pytest_plugin.session import BenchSession
+from bench.pytest_plugin.session import BenchSession, BudgetExhausted
 from bench.records import store
 from bench.records.ceiling import Ceiling
+from bench.records.outcome import Status
 from bench.records.record import Record
 
 Send = Callable[[messages.Event], None]
@@ -96,12 +98,12 @@ def serve(commands: Any, send: Send) -> None:
         assert session.store is not None and session.run is not None and session.launcher is not None
         complete = False
         try:
-            for item in _not_sent(session, start.records):
-                send(_recorded(item))
+            for event in _not_sent(session, start.records):
+                send(event)
             send(_planned(session))
             complete = _measure_all(session, commands, send)
         except KeyboardInterrupt:
-            if session.run.records and not session.run.records[-1].outcome.status.final:
+            if session.run.records and session.run.records[-1].outcome.status is Status.INTERRUPTED:
                 send(_recorded(session.run.records[-1]))
             raise
         finally:
@@ -128,11 +130,15 @@ def begin(start: messages.Start) -> BenchSession:
     except OSError as error:
         raise UsageError(f"nothing can be written to {kept.folder}: {error.strerror or error}.") from None
     for content in start.records:
-        record = store.decode_file(content.encode())
-        if not kept.path(record).exists() and (problem := kept.save(record)):
+        file_name = store.decode_file(content.encode()).file_name
+        received = store.Received(file_name, content.encode())
+        if not kept.path(received).exists() and (problem := kept.save(received)):
             raise UsageError(problem)
+    ceilings = [store.Received(item.file_name, kept.path(item).read_bytes()) for item in final_ceilings(kept)]
     known = start.run in store.runs(results)
-    if not known:
+    if not known:  # a search is no record that a run goes on from
+        for ceiling in store.read_ceilings([kept.folder])[0]:
+            kept.remove(ceiling)
         kept.discard()
     values = {
         "resume" if known else "run": start.run,
@@ -151,7 +157,15 @@ def begin(start: messages.Start) -> BenchSession:
     if left_out:
         session.note(f"{left_out} cases left out, whose devices it does not have: it has {', '.join(devices())}")
     session.begin()
+    assert session.store is not None
+    for received in ceilings:
+        session.store.save(received)
     return session
+
+
+def final_ceilings(kept: store.Store) -> list[Ceiling]:
+    """Return the ceilings in a folder that are not searched for again."""
+    return [ceiling for ceiling in store.read_ceilings([kept.folder])[0] if ceiling.outcome.status.final]
 
 
 def option_getter(values: dict[str, Any]) -> Callable[[str], Any]:
@@ -181,11 +195,11 @@ def is_offered(device: str) -> bool:
 
 
 def _planned(session: BenchSession) -> messages.Planned:
-    assert session.launcher is not None
+    assert session.launcher is not None and session.store is not None
     environment = session.launcher.interpreter.environment
     return messages.Planned(
         names=[*(plan.name for plan in session.selected), *session.selected_searches],
-        finished=list(session.finished),
+        finished=[*session.finished, *(ceiling.case.search_id for ceiling in final_ceilings(session.store))],
         machine=machine(),
         environment=environment.fingerprint,
         torch=environment.torch,
@@ -193,16 +207,16 @@ def _planned(session: BenchSession) -> messages.Planned:
     )
 
 
-def _not_sent(session: BenchSession, held: list[str]) -> list[Record | Ceiling]:
-    """Return the records that were measured here and that the coordinator does not have."""
+def _not_sent(session: BenchSession, held: list[str]) -> list[messages.Recorded]:
+    """Return what was measured here and the coordinator does not have, byte for byte as it was written."""
     assert session.store is not None
-    items: list[Record | Ceiling] = [*session.finished.values(), *store.read_ceilings([session.store.folder])[0]]
-    return [item for item in items if store.encoded(item).decode() not in held]
+    items: list[Record | Ceiling] = [*session.finished.values(), *final_ceilings(session.store)]
+    events = [messages.Recorded(name_of(item), session.store.path(item).read_text(encoding="utf-8")) for item in items]
+    return [event for event in events if event.content not in held]
 
 
 def _recorded(item: Record | Ceiling) -> messages.Recorded:
-    name = item.name if isinstance(item, Record) else item.case.search_id
-    return messages.Recorded(name, store.encoded(item).decode())
+    return messages.Recorded(name_of(item), store.encoded(item).decode())
 
 
 def _measure_all(session: BenchSession, commands: Any, send: Send) -> bool:
@@ -211,7 +225,10 @@ def _measure_all(session: BenchSession, commands: Any, send: Send) -> bool:
     while True:
         match commands.next():
             case messages.Measure(name) if name in session.request.searches:
-                send(_recorded(session.search(name, lambda text: None)))
+                try:
+                    send(_recorded(session.search(name, lambda text: None)))
+                except BudgetExhausted:
+                    send(messages.Skipped(name, "the time budget is over"))
             case messages.Measure(name):
                 plan = session.planned[name]
                 if reason := session.run.skip_reason(plan):

@@ -16,7 +16,7 @@ import msgspec
 
 from bench.errors import ExitCode
 from bench.fleet import messages
-from bench.fleet.incoming import Untrusted, checked
+from bench.fleet.incoming import Untrusted, checked, name_of
 from bench.fleet.links import Connect, Link, Unreachable
 from bench.fleet.locks import run_name
 from bench.fleet.machines import MachineSpec, parse_address
@@ -108,6 +108,11 @@ class Machine:
         """Return what is here and need not be measured again."""
         ceilings = store.read_ceilings([self.store.folder])[0]
         return [*self.store.finished(), *(item for item in ceilings if item.outcome.status.final)]
+
+    def contents(self) -> list[str]:
+        """Return the contents of the files of what is here."""
+        items = self.finished()
+        return [self.store.path(item).read_text(encoding="utf-8", errors="replace") for item in items]
 
     @property
     def left(self) -> list[str]:
@@ -251,7 +256,7 @@ class Coordinator:
             case "connected":
                 machine.link = content
                 machine.starts += 1
-                records = [store.encoded(item).decode() for item in machine.finished()]
+                records = machine.contents()
                 options = {**self._options, **machine.spec.options}
                 start = messages.Start(run=machine.run, lock=machine.spec.lock, options=options, records=records)
                 content.send(messages.encode(start))
@@ -327,7 +332,7 @@ class Coordinator:
         owner = self._owners.get(_case(name), machine.name) if self._spread else machine.name
         if owner == machine.name and name not in machine.new:
             self._owners[_case(name)] = machine.name
-            problem = machine.store.save(item)
+            problem = machine.store.save(store.Received(item.file_name, content.encode()))
             if problem and machine.name not in self._full:
                 self._full.add(machine.name)
                 self._say(problem)
@@ -500,11 +505,6 @@ def specs_of(fleet: FleetRun) -> list[MachineSpec]:
         )
         for name, machine in fleet.machines.items()
     ]
-
-
-def name_of(item: Record | Ceiling) -> str:
-    """Return the name by which a plan lists what a file holds."""
-    return item.name if isinstance(item, Record) else item.case.search_id
 
 
 def _case(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
@@ -31,13 +33,19 @@ def checked(content: str, name: str, run: str) -> Record | Ceiling:
         item = store.decode_file(whole)
     except store.UNREADABLE as error:
         raise Untrusted(f"it cannot be read: {str(error)[:200]}") from None
-    own = item.name if isinstance(item, Record) else item.case.search_id
-    if own != name:
-        raise Untrusted(f"it is of {own!r}, not of {name!r}")
+    if name_of(item) != name:
+        raise Untrusted(f"it is of {name_of(item)!r}, not of {name!r}")
     if item.run != run:
         raise Untrusted(f"it is of the run {item.run!r}")
     if not FILE_NAME.fullmatch(item.file_name):
         raise Untrusted(f"{item.file_name!r} is no name of a file here")
-    if store.encoded(item) != whole:
+    value = msgspec.json.decode(whole)
+    # A whole number in place of a fraction is the same value, and stays as it was written.
+    if store.formatted(value) != whole or msgspec.json.decode(store.encoded(item)) != value:
         raise Untrusted("it is not as this version writes it")
     return item
+
+
+def name_of(item: Record | Ceiling) -> str:
+    """Return the name by which a plan lists what a file holds."""
+    return item.name if isinstance(item, Record) else item.case.search_id

@@ -119,6 +119,6 @@ def checks(machines: int, cases: int) -> Iterator[Check]:
     if len({record.id for record in records}) != machines * cases or complaints:
         raise UsageError(f"the coordinator stored {len(records):,} of {machines * cases:,} records: please report it.")
     yield Check("Records per second of a fleet", f"{len(records) / seconds:.0f}", "200 or more", how)
-    yield Check(
-        "Peak memory of its coordinator", f"{peak / 1e6:.0f} MB", "at most 500 MB", "resident set of this process"
-    )
+    per_record = f"{cpu / len(records) * 1000:.2g} ms"
+    yield Check("CPU time of its coordinator per record", per_record, "5 ms or less", "user and system time")
+    yield Check("Peak memory of its coordinator", f"{peak / 1e6:.0f} MB", "at most 500 MB", "resident set")

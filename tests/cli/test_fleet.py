@@ -35,6 +35,11 @@ def test_impossible_options_are_refused_before_any_machine_is_asked(tmp_path, op
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("mode", ["ceiling", "train,ceiling", "predict"])
+def test_ceilings_are_asked_for_as_of_one_machine(tmp_path, mode):
+    assert asked(tmp_path, options={"mode": mode})[2].options == {"mode": mode}
+
+
 def test_a_run_that_goes_on_keeps_its_options_and_machines(tmp_path):
     world = World(tmp_path)
     world.run_all()

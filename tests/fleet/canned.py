@@ -112,7 +112,7 @@ class CannedMember:
         fault = self.world.fault(self.spec.name, "plan")
         if fault is not None:
             return fault(self, "")
-        held = {item.name: content_of(item) for item in map(store.decode_file, map(str.encode, start.records))}
+        held = {store.decode_file(content.encode()).name: content for content in start.records}
         for name, content in self.disk.records.items():
             if name not in held:
                 self.say(messages.Recorded(name, content))

@@ -279,3 +279,11 @@ def test_the_second_interrupt_ends_everything(tmp_path):
     assert all(member.gone for member in members)
     assert world.stored() == {"a": [A], "b": []}
     assert [machine.state for machine in coordinator.machines.values()] == [State.STOPPED] * 2
+
+
+def test_a_whole_number_stays_as_the_machine_wrote_it(tmp_path):
+    content = content_of(canned_record("a", B)).replace('"total": 9.8765', '"total": 9')
+    world = World(tmp_path, faults={("a", B): [sending(lambda member, name: messages.Recorded(name, content))]})
+    coordinator = world.run_all()
+    assert coordinator.machines["a"].state is State.FINISHED
+    assert (tmp_path / "r/a" / f"{B}.json").read_text() == content

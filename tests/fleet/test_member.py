@@ -6,6 +6,8 @@ from bench.cli import fleet_member
 from bench.errors import UsageError
 from bench.fleet import messages
 from bench.records import store
+from bench.records.outcome import Outcome, Status
+from tests.builders import make_ceiling
 
 OPTIONS = {"profile": "smoke", "device": "cpu", "amp": "off", "mode": "train", "batch": "2,4", "imgsz": "64"}
 
@@ -103,3 +105,21 @@ def test_other_options_than_those_of_the_start_are_refused(member):
 def test_a_machine_without_the_devices_says_what_it_has(member):
     with pytest.raises(UsageError, match=r"it has no device of the plan \(0\): it has .*cpu"):
         member(messages.Finish(False), device="0")
+
+
+def test_a_ceiling_that_was_not_collected_is_sent_again_and_an_interrupted_one_is_not(member):
+    final = make_ceiling(run="r-a", imgsz=64)
+    kept = store.Store(fleet_member.runs_folder(), "r-a")
+    kept.save(final)
+    kept.save(make_ceiling(run="r-a", imgsz=32, outcome=Outcome(Status.INTERRUPTED, "Stopped while searching.")))
+    ceilings = {"mode": "ceiling", "batch": None, "imgsz": "32,64", "memory_limit": "2048MiB"}
+    coordinator = member(messages.Finish(False), **ceilings)
+    assert [(item.name, item.content) for item in coordinator.of(messages.Recorded)] == [
+        (final.case.search_id, store.encoded(final).decode())
+    ]
+    [planned] = coordinator.of(messages.Planned)
+    assert planned.finished == [final.case.search_id]
+    assert [name for name in planned.names if name not in planned.finished] == ["yolov8n-cpu-fp32-i32"]
+    again = member(messages.Finish(True), **ceilings, records=[coordinator.of(messages.Recorded)[0].content])
+    assert again.of(messages.Recorded) == []
+    assert list(fleet_member.runs_folder().iterdir()) == []

@@ -1,6 +1,6 @@
 """Reading and writing below ``results/``: one folder per run, one JSON file per record."""
 
-from .atomic import encoded, write_whole
+from .atomic import encoded, formatted, write_whole
 from .decoding import without_collecting
 from .reading import (
     UNREADABLE,
@@ -18,10 +18,11 @@ from .reading import (
     read_tunings,
 )
 from .runs import check_new_run, new_run_name, resolve_run, runs
-from .writing import Store, Stored, keep_calibrations
+from .writing import Received, Store, Stored, keep_calibrations
 
 __all__ = [
     "UNREADABLE",
+    "Received",
     "Store",
     "Stored",
     "check_new_run",
@@ -30,6 +31,7 @@ __all__ = [
     "encoded",
     "files",
     "fleet_runs",
+    "formatted",
     "keep_calibrations",
     "new_run_name",
     "read",

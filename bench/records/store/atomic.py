@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,7 +23,12 @@ LOST = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 def encoded(item: msgspec.Struct) -> bytes:
     """Return the content of a file: a line per field or list of numbers; no text has control characters."""
-    text = msgspec.json.format(msgspec.json.encode(cleaned(msgspec.to_builtins(item))), indent=1)
+    return formatted(cleaned(msgspec.to_builtins(item)))
+
+
+def formatted(value: Any) -> bytes:
+    """Return a JSON value as a file has it."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=1)
     return NUMBERS.sub(lambda match: b" ".join(match[0].split()), text) + b"\n"
 
 

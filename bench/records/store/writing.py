@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from bench.errors import UsageError
 from bench.machine.description import Machine
 from bench.records.calibration import Calibration, Calibrations, Lockstep
@@ -23,7 +25,20 @@ from bench.records.store.atomic import encoded, write_whole
 from bench.records.store.reading import calibration_file, read, read_calibrations
 from bench.records.tune import Tuning
 
-Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun | Tuning
+
+class Received(msgspec.Struct, frozen=True):
+    """A file of another machine, checked, which is written byte for byte."""
+
+    file_name: str
+    content: bytes
+
+
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions | FleetRun | Tuning | Received
+
+
+def content_of(item: Stored) -> bytes:
+    """Return the content of an item's file."""
+    return item.content if isinstance(item, Received) else encoded(item)
 
 
 class Store:
@@ -84,7 +99,7 @@ class Store:
         """Try again to write what is unsaved; the return value is that of :meth:`save`."""
         while self.unsaved:
             try:
-                write_whole(self.path(self.unsaved[0]), encoded(self.unsaved[0]))
+                write_whole(self.path(self.unsaved[0]), content_of(self.unsaved[0]))
             except OSError as error:
                 return (
                     f"{_count(self.unsaved)} could not be written to {self.folder}: {error.strerror or error}. "
@@ -105,7 +120,7 @@ class Store:
         try:
             folder = Path(tempfile.mkdtemp(prefix=f"yolopace-{self.run}-"))
             for item in self.unsaved:
-                write_whole(folder / item.file_name, encoded(item))
+                write_whole(folder / item.file_name, content_of(item))
         except OSError as error:
             lost = "is" if single else "are"
             return f"{count} {lost} lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
