@@ -67,6 +67,7 @@ WRITES_ELSEWHERE = {
     "runner/launchers/local.py": "scratch folders of workers",
     "selfcheck/tune.py": "made data sets among the temporary files",
     "selfcheck/trials.py": "the folder of trials that --keep names",
+    "selfcheck/kept_pairs.py": "the results of pairs in the folder that --keep names",
     "selfcheck/planted_environment.py": "patched copies of environments",
 }
 """Files that write, move or delete something, and what; the worker is handed a scratch folder and no other."""

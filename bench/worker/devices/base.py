@@ -264,10 +264,15 @@ def data_peak() -> dict[str, Any]:
     return memory_value(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
 
 
+def loader_processes() -> list[int]:
+    """Return the process IDs of the data loader processes of this process."""
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+
+
 @recorded
 def loaders_memory() -> dict[str, Any]:
     """Return the present private memory of data loader processes: private pages that no file backs."""
-    loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    loaders = loader_processes()
     if not loaders:
         return memory_value(None, "there were no data loader processes")
     sizes = [size for loader in loaders if (size := _private(loader)) is not None]

@@ -11,13 +11,13 @@ after which caches are cold.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Iterator
 
 from ..channel import Channel
+from ..devices.base import loader_processes
 from ..protocol import ALONE, FREE, GRANT, BlockEnded, Event, TurnEnded
 
 
@@ -96,7 +96,7 @@ class LockstepClient:
 @contextlib.contextmanager
 def loaders_stopped() -> Iterator[None]:
     """Stop the data loader processes of this process, and continue them at the end."""
-    loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    loaders = loader_processes()
     signal_all(loaders, signal.SIGSTOP)
     try:
         yield

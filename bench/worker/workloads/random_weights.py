@@ -55,7 +55,7 @@ def repeated() -> Iterator[None]:
     uniform, normal = torch.Tensor.uniform_, torch.Tensor.normal_
 
     def is_large(tensor: Any) -> bool:
-        return bool(tensor.numel() > BLOCK and tensor.device.type == "cpu" and tensor.is_contiguous())
+        return bool(tensor.numel() > BLOCK and tensor.is_contiguous())
 
     def fill_uniform(tensor: Any, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Any:
         if generator is not None or not is_large(tensor):
