@@ -263,6 +263,7 @@ def test_every_field_of_a_recipe_counts() -> None:
         "with_val": True,
         "compare_losses": True,
         "energy": True,
+        "seeded": True,
         "version": 9,
         "overrides": {},
         "data": "x.yaml",

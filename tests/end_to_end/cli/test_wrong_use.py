@@ -16,7 +16,7 @@ UNKNOWN_DEVICE = f"device 'gpu' is unknown: use {KINDS}, or several as in 0+1."
         (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
-        (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16, half, forced-bf16, forced-fp16."),
+        (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16, half, forced-bf16, forced-fp16, int8."),
         (["--mode", "val"], "mode 'val' is unknown: use train or predict."),
         (["--axis", "speed=1"], "axis 'speed' is unknown: use mode, model, device, amp, batch, imgsz, workers, cache"),
         (["--axis", "workers"], "axis 'workers': write NAME=VALUES, such as workers=0,2."),

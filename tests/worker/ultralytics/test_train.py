@@ -65,3 +65,9 @@ def test_it_is_unsupported(
 def test_another_error_stays_what_it_is(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     with pytest.raises(type(error)):
         run(monkeypatch, error, {"optimizer": "SGD"})
+
+
+def test_nothing_trains_in_int8() -> None:
+    with pytest.raises(CaseRejected) as caught:
+        train.run(SimpleNamespace(case={"amp": "int8"}))  # type: ignore[arg-type]
+    assert (caught.value.status, caught.value.scope) == ("unsupported", ("mode", "amp"))

@@ -221,7 +221,8 @@ def test_a_precision_of_another_workload_is_unsupported(tmp_path: Path) -> None:
     case = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "half", "batch": 1, "imgsz": 64}
     run(CaseJob("ultralytics", case, {}, 1, WINDOW, "", ""), events, -1)
     ended = events.of(JobEnded)
-    assert ended.reason == "amp half requested: the workload ultralytics takes off, on, bf16, forced-bf16, forced-fp16."
+    takes = "off, on, bf16, forced-bf16, forced-fp16, int8"
+    assert ended.reason == f"amp half requested: the workload ultralytics takes {takes}."
     assert (ended.status, ended.scope) == ("unsupported", ["model", "amp"])
 
 
