@@ -17,6 +17,8 @@ from bench.records import store
 from tests.builders import make_machine
 from tests.fleet.canned import NAMES, canned_record, content_of, run_and_interrupt, wait_for
 
+pytest.importorskip("execnet")
+
 A, B, C = NAMES
 ROOT = Path(__file__).resolve().parents[2]
 MEMBER = Path(__file__).with_name("canned_member.py")

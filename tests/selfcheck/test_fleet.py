@@ -1,10 +1,13 @@
 """The check of a fleet's coordinator, with few simulated machines."""
 
+import pytest
+
 from bench.records import store
 from bench.selfcheck import fleet
 
 
 def test_the_coordinator_is_measured_with_simulated_machines(monkeypatch):
+    pytest.importorskip("execnet")
     monkeypatch.setattr(fleet, "GATEWAYS", 1)
     rate, cpu, memory = fleet.checks(3, 4)
     assert "3 simulated machines with 4 canned records" in rate.how

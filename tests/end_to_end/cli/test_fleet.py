@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytest.importorskip("execnet")
+
 CASE = ("--profile", "smoke", "--mode", "predict", "--device", "cpu", "--amp", "off", "--imgsz", "64")
 FIGURES = (
     "started",
