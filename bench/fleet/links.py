@@ -194,7 +194,7 @@ def check_installed() -> None:
     try:
         import execnet  # noqa: F401
     except ImportError:
-        raise UsageError("a fleet needs execnet: pip install 'yolopace[fleet]'.") from None
+        raise UsageError("a fleet needs execnet: pip install -e '.[fleet]'.") from None
 
 
 def connect(spec: MachineSpec, post: Post) -> Link:
