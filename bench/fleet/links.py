@@ -94,7 +94,13 @@ def probe(spec: MachineSpec) -> str:
     try:
         with _without_interrupts():
             done = subprocess.run(
-                command, input=PROBE, capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS
+                command,
+                input=PROBE,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=ANSWER_SECONDS,
             )
     except FileNotFoundError:
         what = "the program ssh is not installed here" if spec.host else f"there is no Python {spec.interpreter!r}"

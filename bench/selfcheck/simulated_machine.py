@@ -84,7 +84,7 @@ class SimulatedMachine(msgspec.Struct):
         changed = changes(PRESENT, case)
         if refused := next(((name, value) for name, value in self.substituted if changed.get(name) == value), None):
             self.now += SETUP
-            reason = f"{refused[0]} {refused[1]} was asked, {refused[0]} 0 would run."
+            reason = f"{refused[0]} {refused[1]} requested, {refused[0]} 0 would run."
             return Trial(
                 case=case,
                 block=block,

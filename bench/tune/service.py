@@ -218,7 +218,7 @@ def _notes(first: Record) -> list[str]:
     if steps >= FEW_STEPS:
         return []
     return [
-        f"An epoch of this data set has {steps} step{'s' if steps != 1 else ''}: the gap between two epochs, which is "
+        f"An epoch of this dataset has {steps} step{'s' if steps != 1 else ''}: the gap between two epochs, which is "
         "no part of a step, may be longer than the steps."
     ]
 

@@ -402,6 +402,6 @@ def test_processes_are_counted_against_the_cores_of_the_machine() -> None:
 
 
 def test_the_words_of_older_records_are_understood_too() -> None:
-    reason = "batch 5 was asked, batch 4 would run: each device takes the same number."
+    reason = "batch 5 requested, batch 4 would run: each device takes the same number."
     old = ended("substituted", reason, batch=5, device="cpu+cpu")
     assert Kit([old]).verdicts() == Kit([replaced(5, device="cpu+cpu")]).verdicts()

@@ -264,6 +264,7 @@ def test_every_field_of_a_recipe_counts() -> None:
         "compare_losses": True,
         "energy": True,
         "seeded": True,
+        "most_seconds": 9,
         "version": 9,
         "overrides": {},
         "data": "x.yaml",

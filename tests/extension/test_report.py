@@ -71,5 +71,5 @@ def test_a_key_that_is_taken_is_refused() -> None:
         metrics.register(Metric("step_seconds", "Again", metrics.SECONDS, "lower"))
     with pytest.raises(UsageError, match="section 'ceilings' is registered already"):
         sections.register(Section("ceilings", "Again", toy_section.build))
-    with pytest.raises(UsageError, match="section 'nowhere' is unknown: use headline, provenance,"):
+    with pytest.raises(UsageError, match="section 'nowhere' is unknown: use headline, tuning, provenance,"):
         sections.register(Section("new", "New", toy_section.build), before="nowhere")

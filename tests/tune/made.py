@@ -79,7 +79,7 @@ def make_tuning(**changes: Any) -> Tuning:
             Tried(
                 case=make_case(further=(("threads", 2),)),
                 status="substituted",
-                reason="threads 2 was asked, threads 1 would run.",
+                reason="threads 2 requested, threads 1 would run.",
             ),
         ],
         "not_tried": [NotTried("workers", "Ultralytics loads images in the training process on CPU")],

@@ -92,10 +92,10 @@ def test_pairs_that_did_not_run_give_their_reason() -> None:
 
 
 def test_present_settings_without_a_figure_give_their_reason() -> None:
-    row = Tried(case=PRESENT, status="substituted", reason="batch 16 was asked, batch 3 would run.")
+    row = Tried(case=PRESENT, status="substituted", reason="batch 16 requested, batch 3 would run.")
     result = answer(make_tuning(winner=None, complete=False, tried=[row]))
     assert result.reasons == [
-        "The present settings give no figure (substituted): batch 16 was asked, batch 3 would run."
+        "The present settings give no figure (substituted): batch 16 requested, batch 3 would run."
     ]
     assert (result.sentence, result.exit_code) == ("nothing was decided.", ExitCode.NOT_COMPARABLE)
 

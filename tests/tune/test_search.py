@@ -71,7 +71,7 @@ def test_settings_that_do_not_run_are_never_tried_twice() -> None:
     assert sum(changes(PRESENT, case).get("workers") == 0 for case in simulated.measured) == 1
     assert any(row.status == "substituted" for row in searched.tried())
     [reason] = {row.reason for row in searched.not_tried if "with compile=on" in row.settings}
-    assert reason == "compile=on ended as substituted: compile on was asked, compile 0 would run."
+    assert reason == "compile=on ended as substituted: compile on requested, compile 0 would run."
 
 
 def test_settings_are_dropped_by_interval_alone() -> None:

@@ -37,13 +37,13 @@ def check(job: CaseJob, workload: Workload, devices: Sequence[str], indexed: boo
     if not asked:
         return
     if len(devices) == 1 and devices[0] == job.case["device"]:
-        reason = f"parallel {asked} was asked: device {devices[0]} is one device; name several, as in 0+1."
+        reason = f"parallel {asked} requested: device {devices[0]} is one device; name several, as in 0+1."
         raise CaseRejected("unsupported", reason, scope=("device", AXIS))
     if job.single_process and not workload.data_parallel:
-        reason = f"parallel {asked} was asked: {workload.title} trains by one process per device only."
+        reason = f"parallel {asked} requested: {workload.title} trains by one process per device only."
         raise CaseRejected("unsupported", reason, scope=("model", AXIS))
     if job.single_process and not indexed:
-        reason = f"parallel {asked} was asked: torch's DataParallel does nothing on {devices[0]}; use parallel ddp."
+        reason = f"parallel {asked} requested: torch's DataParallel does nothing on {devices[0]}; use parallel ddp."
         raise CaseRejected("unsupported", reason, scope=("device", AXIS))
 
 

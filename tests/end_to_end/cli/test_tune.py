@@ -54,7 +54,7 @@ def test_a_data_set_that_is_smaller_than_a_batch(
     before = sorted(path for path in (tmp_path / "data").rglob("*"))
     code = typed(monkeypatch, tmp_path, "tune", "--device", "cpu", "--imgsz", 32, "--batch", 16, "--data", data)
     assert code == 4
-    assert "the present settings give no figure (substituted): batch 16 was asked, batch 3 would run" in (
+    assert "the present settings give no figure (substituted): batch 16 requested, batch 3 would run" in (
         capsys.readouterr().err
     )
     assert sorted(path for path in (tmp_path / "data").rglob("*")) == before

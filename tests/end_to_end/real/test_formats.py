@@ -87,20 +87,20 @@ def test_a_second_run_exports_nothing(measured, forking, tmp_path):
 def test_onnx_in_float16_computes_in_float32_on_a_cpu(measured):
     record = measured("onnx", amp="on")
     assert record.outcome.status.value == "substituted"
-    assert record.outcome.reason.startswith("amp on was asked, amp off would run: ONNX Runtime computes so here (of ")
+    assert record.outcome.reason.startswith("amp on requested, amp off would run: ONNX Runtime computes so here (of ")
     assert record.outcome.scope == ("mode", "device", "amp", "format")
 
 
 def test_openvino_in_float16_computes_in_float32_on_a_cpu(measured):
     record = measured("openvino", amp="on")
     assert record.outcome.status.value == "substituted", record.effective["runtime"]
-    assert record.outcome.reason.startswith("amp on was asked, amp off would run: OpenVINO computes so here (of ")
+    assert record.outcome.reason.startswith("amp on requested, amp off would run: OpenVINO computes so here (of ")
 
 
 def test_bfloat16_of_openvino_is_a_precision_of_its_own(measured):
     record = measured("openvino", amp="bf16")
     if record.outcome.status.value == "unsupported":
-        assert record.outcome.reason.startswith("amp bf16 was asked: OpenVINO offers ")
+        assert record.outcome.reason.startswith("amp bf16 requested: OpenVINO offers ")
         return
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert set(record.effective["runtime"]["types"]) == {"bf16"}
@@ -110,9 +110,9 @@ def test_bfloat16_of_openvino_is_a_precision_of_its_own(measured):
 @pytest.mark.parametrize(
     ("axes", "sentence"),
     [
-        ({"batch": 4}, "batch 4 was asked, batch 2 in 2 calls would run: ONNX Runtime runs the images"),
-        ({"batch": 1}, "batch 1 was asked, batch 2 would run: ONNX Runtime runs the images"),
-        ({"imgsz": 96}, "imgsz 96 was asked, imgsz 64 would run"),
+        ({"batch": 4}, "batch 4 requested, batch 2 in 2 calls would run: ONNX Runtime runs the images"),
+        ({"batch": 1}, "batch 1 requested, batch 2 would run: ONNX Runtime runs the images"),
+        ({"imgsz": 96}, "imgsz 96 requested, imgsz 64 would run"),
     ],
 )
 def test_a_static_export_of_another_case_is_substituted(forking, tmp_path, monkeypatch, axes, sentence):

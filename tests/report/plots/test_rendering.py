@@ -26,6 +26,13 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
 
 
+@pytest.fixture(autouse=True)
+def threads_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle threads of earlier tests do not count."""
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    monkeypatch.setattr(threading, "active_count", lambda: len(set(threading.enumerate()) - others))
+
+
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The processes that were started, as their parent knows them."""

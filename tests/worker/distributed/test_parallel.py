@@ -47,14 +47,14 @@ def job_of(device: str, value: str, **changes: Any) -> CaseJob:
         ("cpu+cpu", "ddp", "torch", ""),
         ("cpu+cpu", "", "torch", ""),
         ("2x0", "ddp", "torch", ""),
-        ("cpu", "dp", "torch", "parallel dp was asked: device cpu is one device; name several, as in 0+1."),
-        ("0", "ddp", "torch", "parallel ddp was asked: device 0 is one device; name several, as in 0+1."),
-        ("0+1", "dp", "ultralytics", "parallel dp was asked: Ultralytics trains by one process per device only."),
+        ("cpu", "dp", "torch", "parallel dp requested: device cpu is one device; name several, as in 0+1."),
+        ("0", "ddp", "torch", "parallel ddp requested: device 0 is one device; name several, as in 0+1."),
+        ("0+1", "dp", "ultralytics", "parallel dp requested: Ultralytics trains by one process per device only."),
         (
             "cpu+cpu",
             "dp",
             "torch",
-            "parallel dp was asked: torch's DataParallel does nothing on cpu; use parallel ddp.",
+            "parallel dp requested: torch's DataParallel does nothing on cpu; use parallel ddp.",
         ),
     ],
 )
@@ -178,7 +178,7 @@ def test_data_parallel_that_takes_one_device_is_substituted(source: str, monkeyp
         measure(source)
     assert (caught.value.status, caught.value.reason) == (
         "substituted",
-        "device 0+1 was asked, device 0 would run.",
+        "device 0+1 requested, device 0 would run.",
     )
 
 

@@ -315,7 +315,7 @@ def test_a_prediction_lasts_over_several_calls(tmp_path: Path, monkeypatch: pyte
 
 
 def test_fp16_prediction_on_a_cpu_is_noticed_too(tmp_path: Path) -> None:
-    reason = "amp on was asked, amp off would run: the Trainer ignores fp16 on a CPU."
+    reason = "amp on requested, amp off would run: the Trainer ignores fp16 on a CPU."
     assert rejected(tmp_path, mode="predict", amp="on").reason == reason
 
 

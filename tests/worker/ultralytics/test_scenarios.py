@@ -139,7 +139,7 @@ def test_a_rate_that_cannot_be_served_is_invalid(tmp_path: Path, monkeypatch: py
     session = FakeSession(tmp_path, scenario="server", arrival_rate=16)
     monkeypatch.setattr(scenarios.time, "sleep", session.sleep)
     loop = run(session, 0.125)
-    with pytest.raises(CaseRejected, match="arrival_rate 16 was asked, and 8 requests per second can be served") as no:
+    with pytest.raises(CaseRejected, match="arrival_rate 16 requested, and 8 requests per second can be served") as no:
         loop.check()
     assert no.value.status == "invalid"
 
@@ -150,7 +150,7 @@ def test_a_rate_that_cannot_be_served_is_invalid(tmp_path: Path, monkeypatch: py
         (1, False, {"scenario": "server"}, "without a rate of arrivals: add --arrival-rate 5"),
         (2, False, {"scenario": "server", "arrival_rate": 4}, "a request has one image, so use batch 1"),
         (1, True, {"scenario": "server", "arrival_rate": 4}, "two processes cannot take turns"),
-        (9, False, {"scenario": "multi"}, "The data set has 8 images, fewer than a batch of 9"),
+        (9, False, {"scenario": "multi"}, "The dataset has 8 images, fewer than a batch of 9"),
     ],
 )
 def test_what_cannot_run_is_unsupported(

@@ -30,7 +30,7 @@ def precision(amp: str) -> dict[str, Any]:
     from ultralytics.utils import DEFAULT_CFG_DICT
 
     if amp == "int8":
-        reason = "amp int8 was asked: only exported models predict in int8: name a format, as in --format openvino."
+        reason = "amp int8 requested: only exported models predict in int8: name a format, as in --format openvino."
         raise CaseRejected("unsupported", reason, scope=AMP_SCOPE)
     if amp == "bf16":
         reason = "amp bf16 requested: Ultralytics predicts in float32 or float16 only."

@@ -142,7 +142,7 @@ class Server(ClosedLoop):
         if load >= 1:
             raise CaseRejected(
                 "invalid",
-                f"arrival_rate {self.asked['arrival_rate']:g} was asked, and {self.asked['arrival_rate'] / load:.3g} "
+                f"arrival_rate {self.asked['arrival_rate']:g} requested, and {self.asked['arrival_rate'] / load:.3g} "
                 "requests per second can be served: the queue only grows. Ask for a lower rate.",
             )
 
@@ -172,12 +172,12 @@ def loop_of(session: Session, source: Path) -> ClosedLoop:
 
 def _check_server(session: Session, asked: dict[str, Any]) -> None:
     if "arrival_rate" not in asked:
-        reason = "scenario server was asked without a rate of arrivals: add --arrival-rate 5, in requests per second."
+        reason = "scenario server requested without a rate of arrivals: add --arrival-rate 5, in requests per second."
         raise CaseRejected("unsupported", reason, ("mode", "scenario"))
     if session.case["batch"] != SERVED_BATCH:
-        raise CaseRejected("unsupported", "scenario server was asked: a request has one image, so use batch 1.")
+        raise CaseRejected("unsupported", "scenario server requested: a request has one image, so use batch 1.")
     if session.takes_turns:
-        reason = "scenario server was asked: arrivals do not wait, so two processes cannot take turns at it."
+        reason = "scenario server requested: arrivals do not wait, so two processes cannot take turns at it."
         raise CaseRejected("unsupported", reason, ("mode", "scenario"))
 
 
@@ -190,7 +190,7 @@ def batches(session: Session) -> list[Path]:
     batch, images = session.case["batch"], training_images(session.data)
     count = min(len(images) // batch, MOST_BATCHES)
     if not count:
-        raise CaseRejected("unsupported", f"The data set has {len(images)} images, fewer than a batch of {batch}.")
+        raise CaseRejected("unsupported", f"The dataset has {len(images)} images, fewer than a batch of {batch}.")
     folder = Path(session.scratch) / "batches"
     folder.mkdir()
     sources = []

@@ -120,7 +120,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
 def run(session: Session) -> None:
     """Train until the session ends the training."""
     if session.case["amp"] == "int8":
-        raise CaseRejected("unsupported", "amp int8 was asked: only exported models predict in int8.", ("mode", "amp"))
+        raise CaseRejected("unsupported", "amp int8 requested: only exported models predict in int8.", ("mode", "amp"))
     check_arguments(session.asked)
     model = find_model(session.case["model"], "train", session.data)
     try:

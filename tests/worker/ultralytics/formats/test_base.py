@@ -74,7 +74,7 @@ def test_packages_are_asked_for_last_and_settle_the_format_alone() -> None:
 def test_a_device_without_the_runtime_is_unsupported(name: str, kind: str, device: str) -> None:
     refused = refusal(name, kind, device=device)
     assert refused.status == "unsupported"
-    assert refused.reason.startswith(f"format {name} was asked on {device}: ")
+    assert refused.reason.startswith(f"format {name} requested on {device}: ")
     assert refused.scope == ("mode", "device", "format")
 
 
@@ -82,9 +82,9 @@ def test_a_device_without_the_runtime_is_unsupported(name: str, kind: str, devic
 @pytest.mark.parametrize(
     ("name", "amp", "reason"),
     [
-        ("onnx", "bf16", "amp bf16 was asked: format onnx offers off, on, int8."),
-        ("ncnn", "on", "amp on was asked: format ncnn offers off."),
-        ("torchscript", "on", "amp on was asked: Ultralytics exports TorchScript in float16 on a GPU only."),
+        ("onnx", "bf16", "amp bf16 requested: format onnx offers off, on, int8."),
+        ("ncnn", "on", "amp on requested: format ncnn offers off."),
+        ("torchscript", "on", "amp on requested: Ultralytics exports TorchScript in float16 on a GPU only."),
     ],
 )
 def test_a_precision_that_a_format_does_not_have_is_unsupported(name: str, amp: str, reason: str) -> None:

@@ -231,13 +231,13 @@ def test_metadata_of_the_case_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"imgsz": "[192, 192]"}, "imgsz 64 was asked, imgsz 192 would run: sizes are rounded up"),
-        ({"imgsz": "[64, 96]"}, "imgsz 64 was asked, imgsz 64x96 would run"),
-        ({"batch": "1"}, "batch 2 was asked, batch 1 would run"),
-        ({"args": "{'quantize': 16}"}, "quantize None was asked, quantize 16 would run"),
-        ({"args": "{'nms': True}"}, "end2end False was asked, end2end True would run"),
-        ({"end2end": "True"}, "end2end False was asked, end2end True would run"),
-        ({"args": "{'dynamic': True}"}, "dynamic False was asked, dynamic True would run"),
+        ({"imgsz": "[192, 192]"}, "imgsz 64 requested, imgsz 192 would run: sizes are rounded up"),
+        ({"imgsz": "[64, 96]"}, "imgsz 64 requested, imgsz 64x96 would run"),
+        ({"batch": "1"}, "batch 2 requested, batch 1 would run"),
+        ({"args": "{'quantize': 16}"}, "quantize None requested, quantize 16 would run"),
+        ({"args": "{'nms': True}"}, "end2end False requested, end2end True would run"),
+        ({"end2end": "True"}, "end2end False requested, end2end True would run"),
+        ({"args": "{'dynamic': True}"}, "dynamic False requested, dynamic True would run"),
     ],
 )
 def test_metadata_of_another_case_are_substituted(
@@ -271,7 +271,7 @@ def test_int8_needs_images(tmp_path: Path) -> None:
         export.calibration_images(user_set(tmp_path, 3))
     assert (caught.value.status, caught.value.scope) == ("unsupported", ("amp",))
     assert caught.value.reason == (
-        "amp int8 was asked: it is calibrated by at least 8 training images, and the data set has 3: "
+        "amp int8 requested: it is calibrated by at least 8 training images, and the dataset has 3: "
         "name a larger one by --data."
     )
 

@@ -84,20 +84,20 @@ def test_a_case_that_runs_as_asked_passes(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("reading", "axes", "called", "sentence"),
     [
-        (RIGHT, {}, [images(1)] * 8, "batch 8 was asked, batch 1 in 8 calls would run: ONNX Runtime runs the images"),
-        (RIGHT, {"batch": 1}, [images(8)], "batch 1 was asked, batch 8 would run: ONNX Runtime runs the images"),
-        (RIGHT, {"imgsz": 320}, [images(8)], "imgsz 320 was asked, imgsz 160 would run"),
-        (RIGHT, {}, [images(8, 128)], "imgsz 160 was asked, imgsz 128x160 would run"),
+        (RIGHT, {}, [images(1)] * 8, "batch 8 requested, batch 1 in 8 calls would run: ONNX Runtime runs the images"),
+        (RIGHT, {"batch": 1}, [images(8)], "batch 1 requested, batch 8 would run: ONNX Runtime runs the images"),
+        (RIGHT, {"imgsz": 320}, [images(8)], "imgsz 320 requested, imgsz 160 would run"),
+        (RIGHT, {}, [images(8, 128)], "imgsz 160 requested, imgsz 128x160 would run"),
         (
             base.Reading("bf16", "cpu", 2, "CPU", "of 64 convolutions and matrix products, 64 in bf16"),
             {},
             [images(8)],
-            "amp off was asked, amp bf16 would run: ONNX Runtime computes so here (of 64 convolutions and matrix "
+            "amp off requested, amp bf16 would run: ONNX Runtime computes so here (of 64 convolutions and matrix "
             "products, 64 in bf16).",
         ),
-        (base.Reading("off", "cpu", 2, "CPU"), {"amp": "on"}, [images(8)], "amp on was asked, amp off would run"),
-        (base.Reading("off", "GPU", 2, "GPU"), {}, [images(8)], "device cpu was asked, device GPU would run"),
-        (base.Reading("off", "cpu", 1, "CPU"), {}, [images(8)], "threads 2 was asked, threads 1 would run"),
+        (base.Reading("off", "cpu", 2, "CPU"), {"amp": "on"}, [images(8)], "amp on requested, amp off would run"),
+        (base.Reading("off", "GPU", 2, "GPU"), {}, [images(8)], "device cpu requested, device GPU would run"),
+        (base.Reading("off", "cpu", 1, "CPU"), {}, [images(8)], "threads 2 requested, threads 1 would run"),
     ],
 )
 def test_what_runs_otherwise_is_substituted(
@@ -111,7 +111,7 @@ def test_what_runs_otherwise_is_substituted(
 def test_a_runtime_of_single_images_has_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """NCNN loops over the images of a batch within its backend."""
     refused = refusal(*model_of(RIGHT, monkeypatch, "ncnn"), images(8))
-    assert refused is not None and refused.reason.startswith("batch 8 was asked, batch 1 would run: NCNN runs")
+    assert refused is not None and refused.reason.startswith("batch 8 requested, batch 1 would run: NCNN runs")
     assert refusal(*model_of(RIGHT, monkeypatch, "ncnn", batch=1), images(1)) is None
 
 
@@ -119,7 +119,7 @@ def test_another_format_is_substituted(monkeypatch: pytest.MonkeyPatch) -> None:
     model, predictor = model_of(RIGHT, monkeypatch)
     predictor.model.format = "torchscript"
     refused = refusal(model, predictor, images(8))
-    assert refused is not None and refused.reason == "format onnx was asked, format torchscript would run."
+    assert refused is not None and refused.reason == "format onnx requested, format torchscript would run."
 
 
 def test_suppression_inside_the_export_is_substituted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_another_head_is_substituted(monkeypatch: pytest.MonkeyPatch) -> None:
     model, predictor = model_of(RIGHT, monkeypatch)
     predictor.model.end2end = True
     refused = refusal(model, predictor, images(8))
-    assert refused is not None and "end2end False was asked, end2end True would run" in refused.reason
+    assert refused is not None and "end2end False requested, end2end True would run" in refused.reason
 
 
 def test_channels_may_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_threads_that_a_runtime_does_not_say_are_counted(monkeypatch: pytest.Mon
     monkeypatch.setattr(exported, "busy_threads", lambda call: call() and 1)
     model, predictor = model_of(base.Reading("off", "cpu", None, "CPU"), monkeypatch)
     refused = refusal(model, predictor, images(8))
-    assert refused is not None and refused.reason.startswith("threads 2 was asked, threads 1 would run")
+    assert refused is not None and refused.reason.startswith("threads 2 requested, threads 1 would run")
 
 
 def test_arguments_of_the_predictor(monkeypatch: pytest.MonkeyPatch) -> None:

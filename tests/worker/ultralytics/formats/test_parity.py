@@ -82,7 +82,7 @@ def test_a_reduced_precision_that_is_float32_is_substituted(reference: Any, tmp_
     with pytest.raises(CaseRejected) as caught:
         parity.check(distances(tmp_path, reference * (1 + 1e-6)), "bf16", 160)
     assert caught.value.status == "substituted"
-    assert caught.value.reason.startswith("amp bf16 was asked, amp off would run: the outputs are those of float32")
+    assert caught.value.reason.startswith("amp bf16 requested, amp off would run: the outputs are those of float32")
 
 
 @pytest.mark.parametrize("amp", ["off", "on", "int8"])

@@ -114,7 +114,7 @@ def test_openvino_refuses_bfloat16_where_the_cpu_lacks_it(monkeypatch: pytest.Mo
     with pytest.raises(CaseRejected) as caught, find("openvino").prepare(2, "bf16"):
         pass
     assert caught.value.status == "unsupported"
-    assert caught.value.reason == "amp bf16 was asked: OpenVINO offers FP32, INT8 on this CPU."
+    assert caught.value.reason == "amp bf16 requested: OpenVINO offers FP32, INT8 on this CPU."
 
 
 def openvino_backend(

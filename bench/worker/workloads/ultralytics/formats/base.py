@@ -168,18 +168,18 @@ def check(runtime: Runtime, case: Mapping[str, Any], kind: str, making: bool) ->
 
     base = getattr(AutoBackend, "_BACKEND_MAP", {}).get("onnx")
     if base is None or not hasattr(base, "read_metadata") or "quantize" not in DEFAULT_CFG_DICT:
-        reason = f"format {runtime.name} was asked: exported models are measured with ultralytics>=8.4.150: upgrade it."
+        reason = f"format {runtime.name} requested: exported models are measured with ultralytics>=8.4.150: upgrade it."
         raise CaseRejected("unsupported", reason, ("mode", "format"))
     if runtime.name not in AutoBackend._BACKEND_MAP:
-        reason = f"format {runtime.name} was asked: this Ultralytics does not have it: upgrade it."
+        reason = f"format {runtime.name} requested: this Ultralytics does not have it: upgrade it."
         raise CaseRejected("unsupported", reason, ("mode", "format"))
     if "+" in case["device"] or kind not in runtime.kinds:
-        reason = f"format {runtime.name} was asked on {case['device']}: {runtime.title} runs on one device of kind"
+        reason = f"format {runtime.name} requested on {case['device']}: {runtime.title} runs on one device of kind"
         raise CaseRejected(
             "unsupported", f"{reason} {' or '.join(runtime.kinds)} here.", scope=("mode", "device", "format")
         )
     if case["amp"] not in runtime.precisions:
-        reason = f"amp {case['amp']} was asked: format {runtime.name} offers {', '.join(runtime.precisions)}."
+        reason = f"amp {case['amp']} requested: format {runtime.name} offers {', '.join(runtime.precisions)}."
         raise CaseRejected("unsupported", reason, SCOPE)
     if refused := runtime.refuses(case["amp"], kind):
         raise CaseRejected("unsupported", refused, SCOPE)

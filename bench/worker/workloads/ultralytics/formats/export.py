@@ -302,7 +302,7 @@ def verify(exported: Path, case: dict[str, Any], arguments: dict[str, Any], fact
     for name, value in wanted.items():
         if stated[name] != value:
             why = f": {HINTS[name, None]}" if (name, None) in HINTS else ""
-            reason = f"{name} {value} was asked, {name} {stated[name]} would run{why}."
+            reason = f"{name} {value} requested, {name} {stated[name]} would run{why}."
             raise CaseRejected("substituted", reason, SCOPE.get(name, ()))
 
 
@@ -317,8 +317,8 @@ def calibration_images(data: str) -> list[Path]:
     """
     images = pool_of(data)[:CALIBRATION_IMAGES]
     if len(images) < LEAST_CALIBRATION:
-        reason = f"amp int8 was asked: it is calibrated by at least {LEAST_CALIBRATION} training images, and the data"
-        raise CaseRejected("unsupported", f"{reason} set has {len(images)}: name a larger one by --data.", ("amp",))
+        reason = f"amp int8 requested: it is calibrated by at least {LEAST_CALIBRATION} training images, and the"
+        raise CaseRejected("unsupported", f"{reason} dataset has {len(images)}: name a larger one by --data.", ("amp",))
     return images
 
 

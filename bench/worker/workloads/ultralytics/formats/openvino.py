@@ -39,7 +39,7 @@ class OpenVino(Runtime):
         core = original()
         offers = list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         if amp == "bf16" and "BF16" not in offers:
-            reason = f"amp bf16 was asked: OpenVINO offers {', '.join(offers)} on this CPU."
+            reason = f"amp bf16 requested: OpenVINO offers {', '.join(offers)} on this CPU."
             raise CaseRejected("unsupported", reason, SCOPE)
         hint = getattr(openvino.Type, HINTS.get(amp, "f32"))
 

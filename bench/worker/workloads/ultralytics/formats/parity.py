@@ -163,7 +163,7 @@ def check(distances: dict[str, float | None], amp: str, imgsz: int) -> dict[str,
     assert distance is not None and score is not None
     if amp != "off":
         if distance <= LIMIT and score <= SCORE_LIMIT:
-            reason = f"amp {amp} was asked, amp off would run: the outputs are those of float32 (relative distance"
+            reason = f"amp {amp} requested, amp off would run: the outputs are those of float32 (relative distance"
             raise CaseRejected("substituted", f"{reason} {distance:.2g}).")
         return {**distances, "limit": None}
     if distance > LIMIT or score > SCORE_LIMIT or (shift is not None and shift > BOX_LIMIT * imgsz):

@@ -23,7 +23,7 @@ class TorchScript(Runtime):
     def refuses(self, amp: str, kind: str) -> str:
         """Ultralytics exports in float16 on a GPU only."""
         if amp == "on" and kind == "cpu":
-            return "amp on was asked: Ultralytics exports TorchScript in float16 on a GPU only."
+            return "amp on requested: Ultralytics exports TorchScript in float16 on a GPU only."
         return ""
 
     def read_back(self, backend: Any, facts: dict[str, Any]) -> Reading:
