@@ -46,16 +46,20 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: ProfileTiming
     cases: dict[str, dict[str, list[Any]]]
     reference: dict[str, dict[str, list[Any]]] = {}
+    predict: dict[str, list[Any]] = {}
 
-    def axes(self, kind: str, run_kinds: Collection[str] = ()) -> dict[str, list[Any]]:
+    def axes(self, kind: str, run_kinds: Collection[str] = (), mode: str = "") -> dict[str, list[Any]]:
         """Values of every axis but ``device``, on a kind of device.
 
         Args:
             kind: name of the kind.
             run_kinds: all kinds of the run; with an accelerator among them, the CPU measures reference cases.
+            mode: in which the values are used; prediction may have values of its own.
         """
         with_accelerator = any(not kinds()[name].on_host for name in run_kinds)
-        return self.reference[kind] if with_accelerator and kind in self.reference else by_kind(self.cases, kind)
+        if with_accelerator and kind in self.reference:
+            return self.reference[kind]
+        return by_kind(self.cases, kind) | (self.predict if mode == "predict" else {})
 
 
 @functools.cache
@@ -139,21 +143,26 @@ def expand_grid(
     names = [*fixed_axes(), *further]
     ranked: dict[Case, tuple[int, int]] = {}
     named = values.get("device", list(devices))
+    run_kinds = set(map(device_kind, named))
     for device in named:
-        lists = {**chosen.axes(device_kind(device), set(map(device_kind, named))), **values, "device": [device]}
-        lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data, with_val)
-        for mode, name in itertools.product(lists["mode"], further):
+        lists = {**chosen.axes(device_kind(device), run_kinds), **values, "device": [device]}
+        modes = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data, with_val)
+        for mode, name in itertools.product(modes, further):
             find_axis(name).check_mode(mode)
             check_needs(name, lists)
-        for point in points(lists, names, values):
+        by_mode = [
+            {**lists, **chosen.axes(device_kind(device), run_kinds, mode), **values, "device": [device], "mode": [mode]}
+            for mode in modes
+        ]
+        for point in itertools.chain.from_iterable(points(own, names, values) for own in by_mode):
             fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
             case = Case.of(adapt(fields, values))
             if case.mode not in family_of(case.model).modes:
                 continue
-            positions = [position for position, _ in point]
-            ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
+            place = modes.index(fields["mode"])
+            ranked.setdefault(case, (place + sum(position for position, _ in point), -place))
     timing = chosen.recipe
     recipes: dict[tuple[str, str, str, int], Recipe] = {}
     planned = []

@@ -17,6 +17,7 @@ from bench.runner.jobs import case_job
 from bench.runner.launchers.local import Launcher, open_launcher, scratch_folder
 from bench.runner.measure import DatasetUnavailable, find_data, run_job
 from bench.selfcheck.check import Check, mean_of
+from bench.selfcheck.truth import steady_heap
 from bench.worker.protocol import Window
 
 FORMATS = ("pt", "torchscript", "onnx", "openvino")
@@ -45,7 +46,7 @@ def checks(interpreter: Interpreter, processes: int, say: Callable[[str], None])
         say: receives lines of progress.
     """
     means = []
-    with contextlib.closing(open_launcher(interpreter)) as launcher:
+    with steady_heap(), contextlib.closing(open_launcher(interpreter)) as launcher:
         launcher.wait()
         for name in FORMATS:
             for batch in BATCHES:

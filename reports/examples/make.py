@@ -21,6 +21,7 @@ RESULTS = PAGES.parents[1] / "results" / "examples"
 REPORTS = {
     "linux-cpu": ("linux-cpu", "ceilings", "regress-torch", "regress-ultralytics"),
     "workloads": ("workloads", "claims-cpu"),
+    "formats": ("formats",),
     "ranks-and-sweep": ("ranks-cpu", "sweep-ultralytics-8.4.185", "sweep-ultralytics-8.4.190"),
 }
 """Runs of each report."""

@@ -100,7 +100,13 @@ def figure(processes: Sequence[Record]) -> Figure:
     every[-1].set_xlabel("Step")
     handles, names = _legend(every)
     drawn.legend(
-        handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=style.SMALL, columnspacing=1.4
+        handles,
+        names,
+        loc="outside lower left",
+        ncols=3 if len(names) <= 3 else 2,  # three long ones are wider than a phone's picture
+        frameon=False,
+        fontsize=style.SMALL,
+        columnspacing=1.4,
     )
     return drawn
 
