@@ -187,6 +187,22 @@ def point(row: Mapping[str, Any], axes: Iterable[str] | None = None, without: Se
     return in_units(text, row if "size_unit" in row else _units_of_model(row))
 
 
+def shared_axes(rows: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> list[str]:
+    """Return the axes whose values several rows share, but for the model where nothing else would name a row."""
+    if len(rows) < 2:
+        return []
+    names = [axis for axis in case_axes(rows[0]) if axis not in without]
+    same = [axis for axis in names if all(axis in row and row[axis] == rows[0][axis] for row in rows)]
+    others = {axis for row in rows for axis in case_axes(row)} - {*same, *without}
+    return same if others else [axis for axis in same if axis != "model"]
+
+
+def every_row(row: Mapping[str, Any], shared: Sequence[str]) -> str:
+    """Return a sentence on what all rows share: ``Every row: cpu · batch 1 · 320 px.``; empty where that is nothing."""
+    text = point(row, [axis for axis in shared if row[axis] != NOT_ASKED])
+    return f"Every row: {text}. " if text else ""
+
+
 def _units_of_model(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the units of the model of a row that has no columns for them."""
     model = str(row.get("model", ""))

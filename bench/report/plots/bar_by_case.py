@@ -67,8 +67,9 @@ def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
     A ratio is a dot on a logarithmic axis, where a bar has no honest length. Bars of other metrics start at 0.
     """
     rows = bars(part, metric)
-    drawn, axes = style.canvas(AROUND + (ROW if baseline else 0) + ROW * len(rows))
-    axes.set_title(facets.title(part))
+    title = facets.folded(facets.title(part))
+    drawn, axes = style.canvas(AROUND + ROW * (len(rows) + bool(baseline) + title.count("\n")))
+    axes.set_title(title)
     places = list(range(len(rows)))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     scale.set_ticks(axes.yaxis, places, [row.name for row in rows])

@@ -76,6 +76,17 @@ def title(table: pd.DataFrame, names: Sequence[str] | None = None) -> str:
     return labels.point(first, same)
 
 
+def folded(text: str, width: int = 54) -> str:
+    """Break a title of a plot between its values, into lines that its picture has room for."""
+    lines: list[str] = []
+    for value in text.split(" · "):
+        if lines and len(lines[-1]) + len(value) + 3 <= width:
+            lines[-1] += f" · {value}"
+        else:
+            lines.append(value)
+    return "\n".join(lines)
+
+
 def down(columns: Iterable[Any]) -> tuple[str, ...]:
     """Return the axes on the rows of a two-dimensional table: model, size and the further axes."""
     known = axes()

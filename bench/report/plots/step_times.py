@@ -88,7 +88,7 @@ def plot_of(processes: Sequence[Record]) -> Plot:
 def figure(processes: Sequence[Record]) -> Figure:
     """Draw one panel per process of a case; call it within :func:`style.styled`."""
     drawn, every = style.panels(len(processes), FIRST + FURTHER * (len(processes) - 1))
-    every[0].set_title(labels.to_one_line(labels.whole_case(processes[0].case))[:70], fontsize=11)
+    every[0].set_title(facets.folded(labels.to_one_line(labels.whole_case(processes[0].case)), 70), fontsize=11)
     low, high = _limits(processes)
     for axes, record in zip(every, processes, strict=True):
         axes.set_ylim(low, high)

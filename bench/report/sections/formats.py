@@ -62,8 +62,16 @@ def _own_first(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(range(len(table)), key=lambda place: values.index(table[formats.AXIS].iloc[place]))]
 
 
-def _case(row: dict[str, Any], versions: str) -> tuple[str, str]:
-    return labels.point(row, without=[formats.AXIS]) + versions, str(row[formats.AXIS])
+def _shared(rows: Sequence[tuple[dict[str, Any], Record, str]]) -> list[str]:
+    return labels.shared_axes([row for row, _, _ in rows], without=[formats.AXIS])
+
+
+def _note(rows: Sequence[tuple[dict[str, Any], Record, str]], text: str) -> str:
+    return labels.every_row(rows[0][0], _shared(rows)) + text if rows else text
+
+
+def _case(row: dict[str, Any], versions: str, shared: Sequence[str]) -> tuple[str, str]:
+    return labels.point(row, without=[formats.AXIS, *shared]) + versions, str(row[formats.AXIS])
 
 
 def _show(row: dict[str, Any], key: str) -> str:
@@ -76,12 +84,14 @@ def _ratio(value: Any) -> str:
 
 def build_speed(machine: MachineInputs) -> Table | None:
     """Return the table of speeds; None where nothing was predicted in an exported format."""
+    compared = _rows(machine)
+    shared = _shared(compared)
     rows = []
-    for row, _, versions in _rows(machine):
+    for row, _, versions in compared:
         forward = row["forward_images_per_second"]
         rows.append(
             (
-                *_case(row, versions),
+                *_case(row, versions, shared),
                 SECONDS.show(float(row["step_seconds"])),
                 _ratio(row["over_own"]) + (" (interfered)" if row["over_own_interfered"] is True else ""),
                 labels.ends(RATIO, row["over_own_low"], row["over_own_high"]) or labels.NONE,
@@ -91,23 +101,25 @@ def build_speed(machine: MachineInputs) -> Table | None:
                 _show(row, "latency_p90_seconds"),
             )
         )
-    return Table(SPEED, rows, SPEED_NOTE, labels=2) if rows else None
+    return Table(SPEED, rows, _note(compared, SPEED_NOTE), labels=2) if rows else None
 
 
 def build_costs(machine: MachineInputs) -> Table | None:
     """Return the table of costs; None where nothing was predicted in an exported format."""
+    compared = _rows(machine)
+    shared = _shared(compared)
     rows = [
         (
-            *_case(row, versions),
+            *_case(row, versions, shared),
             *_parity(record),
             *_export(record),
             _show(row, "load_seconds"),
             _show(row, "first_call_seconds"),
             _show(row, "peak_memory_bytes"),
         )
-        for row, record, versions in _rows(machine)
+        for row, record, versions in compared
     ]
-    return Table(COSTS, rows, COSTS_NOTE, labels=2) if rows else None
+    return Table(COSTS, rows, _note(compared, COSTS_NOTE), labels=2) if rows else None
 
 
 def _parity(record: Record) -> Sequence[str]:

@@ -23,8 +23,8 @@ COLUMNS = ("Case", "Calls", "Median", "p90", "p99", "p99 at half load, modelled"
 NOTE = (
     "p90 is the time that 90 % of the calls do not exceed. Each percentile has its 95 % interval from the calls of the "
     "window, without any assumed distribution; calls that follow each other count less. A dash says how many such "
-    "calls it takes. Of a server, latency counts from the arrival, the wait in the queue included. The last column is "
-    "a model: requests arrive at random, half as fast as the calls of the window could serve them."
+    "calls it takes, in each process. Of a server, latency counts from the arrival, the wait in the queue included. "
+    "The last column is a model: requests arrive at random, half as fast as the calls of the window could serve them."
 )
 
 
@@ -32,18 +32,22 @@ def build(machine: MachineInputs) -> Table | None:
     """Return the table; None where no case has calls enough for a 90th percentile, and none asked for a scenario."""
     several = len({labels.versions(part.table) for part in machine.parts}) > 1
     cases = {place: [record for _, record in case] for case in by_case(machine.page.records) for place, _ in case}
-    rows, drawn, worth = [], [], False
+    found = []
     for part in machine.parts:
         versions = labels.versions(part.table) if several else ""
         for index, row in zip(part.table.index, labels.rows(part.table), strict=True):
             processes = measured_only(cases[int(index)])
-            if not any(map(latency.latencies, processes)):
-                continue
-            name = labels.point(row) + versions
-            worth = worth or labels.there(row["latency_p90_seconds"]) or bool(row.get("scenario"))
-            rows.append((name, f"{int(row['latency_calls']):,}", *_percentiles(row, processes), _modelled(processes)))
-            drawn.append((name, str(row["model"]), processes))
-    return Table(COLUMNS, rows, NOTE, plots=_plots(machine, drawn)) if worth else None
+            if any(map(latency.latencies, processes)):
+                found.append((row, versions, processes))
+    if not any(labels.there(row["latency_p90_seconds"]) or row.get("scenario") for row, _, _ in found):
+        return None
+    shared = labels.shared_axes([row for row, _, _ in found])
+    rows, drawn = [], []
+    for row, versions, processes in found:
+        name = labels.point(row, without=shared) + versions
+        rows.append((name, f"{int(row['latency_calls']):,}", *_percentiles(row, processes), _modelled(processes)))
+        drawn.append((labels.point(row) + versions, str(row["model"]), processes))
+    return Table(COLUMNS, rows, labels.every_row(found[0][0], shared) + NOTE, plots=_plots(machine, drawn))
 
 
 def _plots(machine: MachineInputs, drawn: Sequence[tuple[str, str, Sequence[Record]]]) -> Sequence[Plot]:
@@ -66,7 +70,7 @@ def _percentiles(row: dict[str, Any], processes: Sequence[Record]) -> list[str]:
             cells.append(f"{SECONDS.show(float(point))} ({ends})" if ends else SECONDS.show(float(point)))
         else:
             needed = max(latency.calls_needed_of(calls, level) for calls in map(latency.latencies, processes) if calls)
-            cells.append(f"{labels.NONE} needs {needed:,} calls")
+            cells.append(f"{labels.NONE} needs {needed:,} {'each' if len(processes) > 1 else 'calls'}")
     return cells
 
 

@@ -17,7 +17,7 @@ from bench.records.record import Data, Memory, Phase
 from bench.records.store import Store, read_comparisons
 from bench.report import commands, gha
 from bench.report.page import FORMATS, Inputs, parse_formats, write
-from bench.report.plots import api, heatmap, phases, style
+from bench.report.plots import api, facets, heatmap, phases, style
 from bench.report.plots import ceiling as plots_of_ceilings
 from bench.report.plots.plot import View
 from bench.report.sections import ceilings, cross_machine, live_comparisons, mixed_precision, scaling
@@ -454,3 +454,8 @@ def test_the_library_says_what_it_cannot_draw() -> None:
         with pytest.raises(UsageError, match=match):
             wrong()
     assert api.ceiling([make_ceiling(24), make_ceiling(12, imgsz=320)]).axes
+
+
+def test_a_long_title_breaks_between_its_values() -> None:
+    assert facets.folded("yolov8n · cpu · 320 px", 30) == "yolov8n · cpu · 320 px"
+    assert facets.folded("yolov8n · cpu · 320 px", 15) == "yolov8n · cpu\n320 px"

@@ -6,6 +6,7 @@ import math
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.analysis.formats import compared
@@ -74,7 +75,17 @@ def test_table_of_speeds() -> None:
     assert rows["pt"][3:5] == ("—", "—")
     assert rows["onnx"][3] == "2.00×" and " to " in rows["onnx"][4]
     assert (rows["onnx"][5], rows["onnx"][6]) == ("5.00 ms", "2.00×")
-    assert "amp off" in rows["onnx"][0] and "format" not in rows["onnx"][0]
+    assert rows["onnx"][0] == "yolov8n"
+    assert table.note.startswith("Every row: cpu · amp off · ") and "format" not in table.note.partition(". ")[0]
+
+
+def test_a_row_names_what_the_others_do_not_share() -> None:
+    case = make_case(mode="predict", batch=1, amp="bf16", further=(("format", "openvino"),))
+    reduced = msgspec.structs.replace(predicted({}, 0.005), case=case)
+    table = formats.build_speed(machine([*RECORDS, reduced]))
+    assert table is not None
+    assert {row[0] for row in table.rows} == {"amp off", "amp bf16"}
+    assert "amp" not in table.note.partition(". ")[0]
 
 
 def test_a_ratio_of_interference_says_so() -> None:

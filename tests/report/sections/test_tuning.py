@@ -33,7 +33,7 @@ def test_the_first_line_says_what_to_set_and_how_much_it_helps() -> None:
     assert "  An epoch of 1,000 images: 15.6 s before, 11.1 s after." in rest
     assert any(line.startswith("  100 epochs: 26 min before, 19 min after; set-up is included") for line in rest)
     assert "  workers: Ultralytics loads images in the training process on CPU" in rest
-    assert any("substituted: threads 2 was asked" in line for line in rest)
+    assert any("substituted: threads 2 requested" in line for line in rest)
 
 
 def test_where_the_defaults_are_best_their_command_is_shown() -> None:
