@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds, without_forced
 from bench.analysis.intervals import half_share
-from bench.cases.axes import MODES
+from bench.cases.axes import MODES, NOT_ASKED
 from bench.cases.device_kinds import is_on_host, ranks
 
 DEFAULT_SIZE = 640
@@ -75,7 +75,7 @@ def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") ->
     throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and
     device without a doubt it is the fastest, or the fastest of them all where each has a doubt; a preferred model comes
     first. Cases of other workloads than Ultralytics' count only where it has none, and of these only those with the
-    unit and the epoch of the first. Forced cases count only where there are no others.
+    unit and the epoch of the first. Forced cases, and exported models, count only where there are no others.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
@@ -98,14 +98,16 @@ def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") ->
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
-    """Return the measured rows of a mode that may be its reference case: of one workload and epoch, not forced."""
+    """Return the measured rows of a mode that may be its reference case: of one workload, epoch and kind of model."""
     measured = table[(table["mode"] == mode) & (table["status"] == "measured")]
     own = without_forced(measured)
     measured = own if len(own) else measured
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
-    alike = [row for row in rows if row["workload"] == workload]
+    of_workload = [row for row in rows if row["workload"] == workload]
+    original = [row for row in of_workload if row.get("format", NOT_ASKED) == NOT_ASKED]  # not an exported model
+    alike = original or of_workload
     return [row for row in alike if all(row[name] == alike[0][name] for name in ("unit", "size_unit", "epoch_images"))]
 
 

@@ -103,6 +103,12 @@ def test_other_workloads_do_not_count_beside_that_of_ultralytics() -> None:
     assert chosen(other).row["model"] == "resnet18"
 
 
+def test_an_exported_model_does_not_count_beside_the_original() -> None:
+    exported = at(200, mode="predict", further=(("format", "onnx"),))
+    assert chosen(exported, at(90, mode="predict"), mode="predict").row["images_per_second"] == pytest.approx(90)
+    assert chosen(exported, mode="predict").row["format"] == "onnx"
+
+
 def test_each_mode_has_its_own() -> None:
     records = at(30), at(90, mode="predict", imgsz=320)
     assert chosen(*records, mode="predict").row["imgsz"] == 320

@@ -32,22 +32,22 @@ def build(machine: MachineInputs) -> Table | None:
     """Return the table; None where no case has calls enough for a 90th percentile, and none asked for a scenario."""
     several = len({labels.versions(part.table) for part in machine.parts}) > 1
     cases = {place: [record for _, record in case] for case in by_case(machine.page.records) for place, _ in case}
-    found = []
+    shown = []
     for part in machine.parts:
         versions = labels.versions(part.table) if several else ""
         for index, row in zip(part.table.index, labels.rows(part.table), strict=True):
             processes = measured_only(cases[int(index)])
             if any(map(latency.latencies, processes)):
-                found.append((row, versions, processes))
-    if not any(labels.there(row["latency_p90_seconds"]) or row.get("scenario") for row, _, _ in found):
+                shown.append((row, versions, processes))
+    if not any(labels.there(row["latency_p90_seconds"]) or row.get("scenario") for row, _, _ in shown):
         return None
-    shared = labels.shared_axes([row for row, _, _ in found])
+    shared = labels.shared_axes([row for row, _, _ in shown])
     rows, drawn = [], []
-    for row, versions, processes in found:
+    for row, versions, processes in shown:
         name = labels.point(row, without=shared) + versions
         rows.append((name, f"{int(row['latency_calls']):,}", *_percentiles(row, processes), _modelled(processes)))
         drawn.append((labels.point(row) + versions, str(row["model"]), processes))
-    return Table(COLUMNS, rows, labels.every_row(found[0][0], shared) + NOTE, plots=_plots(machine, drawn))
+    return Table(COLUMNS, rows, labels.every_row(shown[0][0], shared) + NOTE, plots=_plots(machine, drawn))
 
 
 def _plots(machine: MachineInputs, drawn: Sequence[tuple[str, str, Sequence[Record]]]) -> Sequence[Plot]:
