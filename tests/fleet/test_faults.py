@@ -120,7 +120,8 @@ def test_a_coordinator_that_dies_and_returns_measures_the_rest_only(tmp_path):
     world = World(tmp_path, faults={("a", B): [hang], ("b", C): [die_before_sending]})
     first = world.start()
     threading.Thread(target=first.run, daemon=True).start()
-    wait_for(lambda: world.disks["a"].started[B] and world.disks["b"].records.get(C))
+    other = world.disks["b"]
+    wait_for(lambda: world.disks["a"].started[B] and (other.records.get(C) or other.forgotten))
     for machine in first.machines.values():  # it is killed: nothing of it answers any more
         machine.generation += 1
         machine.state = State.GONE
