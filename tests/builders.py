@@ -14,7 +14,8 @@ from bench.machine.description import Conditions, Machine
 from bench.records.ceiling import Ceiling, MemoryFit, Probe
 from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, Measurement, Pair, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Data, Durations, Environment, Memory, Phase, Record, Steps, Window
+from bench.records.record import Data, Durations, Environment, Memory, Phase, Record, Window
+from bench.records.steps import Steps
 
 GIB = 2**30
 

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.cases.device_kinds import is_on_host
-from bench.records.record import CalibrationSummary, Record, Steps
+from bench.records.record import CalibrationSummary, Record
+from bench.records.steps import Steps
 
 CONFIDENCE = 0.95
 

@@ -22,7 +22,8 @@ from bench.pytest_plugin.command_line import OUTPUT, run_options
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
-    from bench.fleet.coordinator import Coordinator, Machine
+    from bench.fleet.coordinator import Coordinator
+    from bench.fleet.machine_state import Machine
     from bench.fleet.machines import MachineSpec
     from bench.records.ceiling import Ceiling
     from bench.records.fleet import FleetRun
@@ -267,7 +268,7 @@ def show_record(machine: Machine, item: Record | Ceiling) -> None:
 
 def conclude(coordinator: Coordinator, run: str, results: Path) -> ExitCode:
     """Say what was measured and what is left; return the exit status."""
-    from bench.fleet.coordinator import State
+    from bench.fleet.machine_state import State
     from bench.records.outcome import Status
 
     machines = coordinator.machines.values()

@@ -22,7 +22,8 @@ from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns, w
 from bench.machine.try_read import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
-from bench.records.record import Memory, Steps
+from bench.records.record import Memory
+from bench.records.steps import Steps
 from bench.runner.jobs import case_job, oom_kills
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.measure import build_phases, run_job

@@ -17,7 +17,8 @@ from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome, Status
 from bench.records.paired import paired_log_ratio
-from bench.records.record import Environment, Memory, Phase, Steps
+from bench.records.record import Environment, Memory, Phase
+from bench.records.steps import Steps
 
 SCHEMA = migrations.NEWEST[migrations.COMPARISON]
 

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from bench.records.record import AFTER, OPTIMIZER, PLAIN, Steps
+from bench.records.steps import AFTER, OPTIMIZER, PLAIN, Steps
 
 LEFT_OUT = 0.25
 """Share of the sorted differences of plain steps that is trimmed at each end."""

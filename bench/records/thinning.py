@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.records.record import PERCENTILES, Steps, WholeWindow
+from bench.records.steps import PERCENTILES, Steps, WholeWindow
 
 KEPT_STEPS = 156
 """Maximum number of steps in a record, warm-up included; they take 25 bytes each, where a record has 12 kB."""
@@ -63,7 +63,7 @@ def thinned(steps: Steps) -> Steps:
 
 
 def percentiles(seconds: Sequence[float]) -> list[float]:
-    """Return :data:`~bench.records.record.PERCENTILES` of steps, between which values are interpolated."""
+    """Return :data:`~bench.records.steps.PERCENTILES` of steps, between which values are interpolated."""
     ordered = sorted(seconds)
     values = []
     for percent in PERCENTILES:

@@ -24,7 +24,8 @@ from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
-from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
+from bench.records.record import SCHEMA, Data, Durations, Phase, Record
+from bench.records.steps import Steps, kinds_of
 from bench.records.store import read_calibrations
 from bench.records.thinning import thinned
 from bench.runner.jobs import case_job, data_job, export_job, oom_kills, workload_facts

@@ -16,7 +16,7 @@ import msgspec
 from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.compare.lockstep import LockstepPeer, round_robin
-from bench.records.record import Steps
+from bench.records.steps import Steps
 from bench.runner.jobs import case_job
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.measure import find_data

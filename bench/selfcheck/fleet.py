@@ -25,7 +25,8 @@ from bench.fleet.machines import MachineSpec
 from bench.machine.fingerprint import machine
 from bench.records import store
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Environment, Record, Steps
+from bench.records.record import Environment, Record
+from bench.records.steps import Steps
 from bench.selfcheck import simulated_agent
 from bench.selfcheck.check import Check
 from bench.selfcheck.simulated_agent import PLACE, RUN

@@ -14,8 +14,9 @@ from bench.compare.verdict import Decision, interim_decision, judge, significant
 from bench.compare.verdict import confirm as confirmation
 from bench.records.outcome import Outcome, Status
 from bench.records.tune import changes
-from bench.tune.search import Search, Trial
+from bench.tune.search import Search
 from bench.tune.space import Space
+from bench.tune.trials import Trial
 
 PRESENT = Case(mode="train", model="yolov8n", device="0", amp="on", batch=16, imgsz=640)
 

@@ -21,8 +21,8 @@ from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.run import Run
-from bench.tune.search import Trial
 from bench.tune.space import Space
+from bench.tune.trials import Trial
 from bench.worker.workloads.base import is_made
 
 TIMING = ProfileTiming(

@@ -27,8 +27,9 @@ from bench.runner.launchers.local import Launcher
 from bench.runner.run import Run
 from bench.tune.measurer import CaseMeasurer, Planner, noise_of, to_trial
 from bench.tune.proof import prove, reserve
-from bench.tune.search import Search, Trial, value_texts
+from bench.tune.search import Search, value_texts
 from bench.tune.space import Space
+from bench.tune.trials import Trial
 from bench.worker.workloads.base import is_made
 
 RUN_PREFIX = "tune-"

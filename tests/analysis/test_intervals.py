@@ -24,7 +24,8 @@ from bench.analysis.intervals import (
     t_quantile,
     weaker_kind,
 )
-from bench.records.record import CalibrationSummary, Record, Steps
+from bench.records.record import CalibrationSummary, Record
+from bench.records.steps import Steps
 from tests.builders import make_record, make_steps
 
 SOME = [1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.0]

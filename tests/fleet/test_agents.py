@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from bench.fleet import agent, links, package
-from bench.fleet.coordinator import Coordinator, State
+from bench.fleet.coordinator import Coordinator
+from bench.fleet.machine_state import State
 from bench.fleet.machines import MachineSpec
 from bench.records import store
 from tests.builders import make_machine

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from bench.fleet import messages
-from bench.fleet.coordinator import State
+from bench.fleet.machine_state import State
 from bench.records import store
 from bench.records.store import writing
 from tests.builders import make_environment, make_machine

@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from bench.records.paired import interquartile_mean, paired_log_ratio
-from bench.records.record import Steps
+from bench.records.steps import Steps
 from tests.builders import make_measured, make_pair, make_steps
 
 CYCLE = 8

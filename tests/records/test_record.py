@@ -8,7 +8,8 @@ import pytest
 from bench.cases.axes import MODES
 from bench.machine.description import Machine
 from bench.records.outcome import Status
-from bench.records.record import Environment, Origin, Phase, Record, Steps
+from bench.records.record import Environment, Origin, Phase, Record
+from bench.records.steps import Steps
 from bench.records.store import Store
 from tests.builders import make_environment, make_machine, make_record, make_steps
 

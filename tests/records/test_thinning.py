@@ -11,7 +11,7 @@ import pytest
 
 from bench.analysis.intervals import relative_half_width
 from bench.records import store
-from bench.records.record import PERCENTILES, Steps
+from bench.records.steps import PERCENTILES, Steps
 from bench.records.store.decoding import decoded
 from bench.records.thinning import KEPT_STEPS, KEPT_WINDOW, thinned
 from tests.builders import make_record, make_steps

@@ -20,8 +20,9 @@ from bench.selfcheck.simulated_machine import (
     small_seconds,
 )
 from bench.selfcheck.tune import PROBLEMS, SHARE, SLACK, large_space, simulations
-from bench.tune.search import Search, Trial, rules_of
+from bench.tune.search import Search
 from bench.tune.space import Space
+from bench.tune.trials import Trial, rules_of
 
 SEEDS = 10
 

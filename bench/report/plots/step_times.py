@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from bench.analysis.flags import INTERFERED, kinds
 from bench.analysis.table import measured_only
 from bench.formatting import format_duration
-from bench.records.record import Record, Steps
+from bench.records.record import Record
+from bench.records.steps import Steps
 from bench.report import labels
 from bench.report.plots import facets, palette, scale, style
 from bench.report.plots.plot import Data, Plot, View, make_plot

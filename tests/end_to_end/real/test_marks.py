@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.cases.recipe import overrides_for
-from bench.records.record import Steps
+from bench.records.steps import Steps
 from bench.selfcheck import instrumentation_overhead
 from bench.worker.protocol import BlockEnded, CaseJob, Measured, PhaseBegan, PlainJob, RestMeasured, Window
 from bench.worker.timing import instrumentation_overhead as worker_marks

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from bench.records.record import OPTIMIZER, PLAIN
+from bench.records.steps import OPTIMIZER, PLAIN
 from bench.records.store import Store
 from bench.runner.jobs import case_job
 from bench.runner.measure import find_data

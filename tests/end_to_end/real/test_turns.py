@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns, round_robin
-from bench.records.record import Steps
+from bench.records.steps import Steps
 from bench.runner.jobs import case_job
 from bench.runner.launchers.local import scratch_folder
 from bench.runner.measure import find_data

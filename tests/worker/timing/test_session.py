@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.records.record import Steps
 from bench.records.record import Window as RecordedWindow
+from bench.records.steps import Steps
 from bench.runner.jobs import FEW_STEPS
 from bench.runner.measure import build_phases as as_phases
 from bench.runner.measure import discarded_window

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.records.record import Steps
+from bench.records.steps import Steps
 from bench.worker.timing.stopwatch import SHORT_ACCUMULATION_STEPS, MeasurementPlan, Stopwatch
 
 
