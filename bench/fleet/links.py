@@ -200,7 +200,7 @@ def check_installed() -> None:
     try:
         import execnet  # noqa: F401
     except ImportError:
-        raise UsageError("a fleet needs execnet: pip install -e '.[fleet]'.") from None
+        raise UsageError("a fleet needs execnet: uv pip install -e '.[fleet]'.") from None
 
 
 def connect(spec: MachineSpec, post: Post) -> Link:

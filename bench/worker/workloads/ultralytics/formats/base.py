@@ -143,9 +143,8 @@ class Runtime:
             return ""
         line = " ".join(f"'{text}'" if set("<>= ") & set(text) else text for text in missing)
         ours = f", or the extra {extra} of yolopace" if extra else ""
-        names = " and ".join(module for module in wanted if importlib.util.find_spec(module) is None)
-        there = f"for {sys.executable}"
-        return f"format {self.name} needs {names}, which is not installed {there}: pip install {line}{ours}."
+        names = ", ".join(module for module in wanted if importlib.util.find_spec(module) is None)
+        return f"format {self.name} needs packages that {sys.executable} lacks ({names}): pip install {line}{ours}."
 
 
 def forbid_installs() -> None:
