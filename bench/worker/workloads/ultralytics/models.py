@@ -18,6 +18,7 @@ from ...input_errors import describe_error
 from ...protocol import RequestedAxis
 from ...rejection import CaseRejected
 from ...text import one_line
+from .. import random_weights
 from ..base import own_name
 from . import isolation, tasks
 from .model_names import family, is_known, size_read, sizes_in, sizes_of, why_unknown
@@ -356,11 +357,15 @@ def check_size(name: str, file: str) -> None:
 def building(name: str, file: str) -> Iterator[None]:
     """Build a network within this context: an error is reported as a fault of the user's model file.
 
+    The large parameters of torchvision's networks repeat a block of random numbers, as in the plain loop.
+
     Raises:
         CaseRejected: names the layer that cannot be built.
     """
+    own = Path(file).stem in tasks.OWN_NETWORKS
     try:
-        yield
+        with random_weights.repeated() if own else contextlib.nullcontext():
+            yield
     except Exception as error:
         if isinstance(error, CaseRejected) or _is_ours(error) or not os.path.exists(file):
             raise
