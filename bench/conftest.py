@@ -4,14 +4,18 @@ Nothing is measured in this process and torch is never imported here; records un
 pytest-benchmark's table and JSON are made from them. What the hooks call is in ``bench/pytest_plugin``.
 """
 
+# ruff: noqa: E402 - Ctrl-C is one sentence from the first import on
 from __future__ import annotations
+
+from bench import __version__, early_signals
+
+early_signals.end_uncaught_interrupt()
 
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from bench import __version__
 from bench.ceiling.service import is_known
 from bench.errors import BenchError, ExitCode, UsageError
 from bench.machine.fingerprint import machine

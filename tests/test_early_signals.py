@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +56,34 @@ def test_other_signals_are_named(number: signal.Signals, tmp_path: Path) -> None
     for imports in (1, 400):
         ended = stopped_after(imports, number, ["-m", "bench"], tmp_path)
         assert ended == (2, [f"yolopace: stopped by {number.name}."])
+
+
+STOP = """
+import os, signal, sys
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "bench.pytest_plugin.loop":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop())
+"""
+"""Stops the process in the middle of the imports of the plugin, where pytest captures output."""
+
+
+@pytest.mark.parametrize("how", [["pytest", "bench/", "--benchmark-only"], ["bench", "run"]])
+def test_ctrl_c_while_pytest_loads_the_plugin(how: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STOP)
+    command = [sys.executable, "-m", *how, "--plan"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        preexec_fn=usual_signals,
+    )
+    assert (done.returncode, done.stderr) == (2, "yolopace: stopped by Ctrl-C.\n")
 
 
 def test_the_script_does_the_same(tmp_path: Path) -> None:

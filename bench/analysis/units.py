@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -48,6 +48,19 @@ def units_of_case(case: Case) -> Units:
     family = family_of(case.model)
     units = Units(name=family.name, **family.units(own_name(case.model), case.imgsz))
     return Units() if units.epoch_items == COCO_TRAIN_IMAGES and units.name == Units().name else units
+
+
+def size_text(case: Case) -> str:
+    """Format the size of a case with what it counts: ``640 px``, ``128 tokens``."""
+    return f"{case.imgsz} {units_of_case(case).size_unit}"
+
+
+def size_texts(cases: Iterable[Case]) -> str:
+    """List the sizes of some cases, each unit once: ``640, 320 px, 128 tokens``."""
+    sizes: dict[str, dict[int, None]] = {}
+    for case in cases:
+        sizes.setdefault(units_of_case(case).size_unit, {})[case.imgsz] = None
+    return ", ".join(f"{', '.join(map(str, values))} {unit}" for unit, values in sizes.items())
 
 
 def shared_unit(units: Collection[Units]) -> str:

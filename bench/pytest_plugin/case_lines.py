@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.analysis.units import PIXELS, shared_unit, units_of_case
+from bench.analysis.units import shared_unit, size_text, units_of_case
 from bench.cases import Case
 from bench.cases.axes import NOT_ASKED, axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
@@ -78,8 +78,9 @@ class CaseLines:
         self._coco = not epoch_images and all(is_coco_epoch(case) for case in cases if case.mode == "train")
         self._rate = f"{shared_unit({units_of_case(case) for case in cases})}s/s"
         self._number = 2 * len(str(total)) + 1
+        self._titles = {axis: title(axis, cases) for axis in self.axes}
         self._widths = {
-            axis: max([len(title(axis)), *(len(cell(axis, case.value(axis), case)) for case in cases)])
+            axis: max([len(self._titles[axis]), *(len(cell(axis, case.value(axis), case)) for case in cases)])
             for axis in self.axes
         }
         self._shared = {
@@ -107,7 +108,7 @@ class CaseLines:
         """Return the line above the cases; empty where they are not in columns."""
         if (layout := self.layout(width)) is None:
             return ""
-        names = [f"{title(axis):{_side(axis)}{size}}" for axis, size in self._widths.items()]
+        names = [f"{self._titles[axis]:{_side(axis)}{size}}" for axis, size in self._widths.items()]
         label = (" " * layout.gap).join([" " * self._number, *names])
         return self._columns(layout, layout.heading, f"{'':{NUMBER - 5}}{self._rate}", "memory", label)
 
@@ -120,14 +121,12 @@ class CaseLines:
 
         A case that only asks whether a precision is available names that precision here: it has no column of its own.
         """
-        axes = [axis for axis, value in self._shared.items() if case.value(axis) != value]
-        return [value_label(axis, case.value(axis)) for axis in axes]
+        return [self._value(case, axis) for axis, value in self._shared.items() if case.value(axis) != value]
 
     def _value(self, case: Case, axis: str) -> str:
         if axis in ALWAYS:
             return cell(axis, case.value(axis), case)
-        label = value_label(axis, case.value(axis))
-        return label.replace(f" {PIXELS}", f" {units_of_case(case).size_unit}") if axis == "imgsz" else label
+        return size_text(case) if axis == "imgsz" else value_label(axis, case.value(axis))
 
     def measured(
         self, number: str, case: Case, row: Mapping[str, Any], notes: Iterable[str], width: int
@@ -231,9 +230,12 @@ def shown_axes(cases: Sequence[Case]) -> list[str]:
     return [name for name in names if name in ALWAYS or len({case.value(name) for case in cases}) > 1]
 
 
-def title(axis: str) -> str:
-    """Return the heading of a column of an axis."""
-    return {"imgsz": "px"}.get(axis, axis)
+def title(axis: str, cases: Iterable[Case]) -> str:
+    """Return the heading of a column of an axis: for sizes their unit, or ``size`` where there are several."""
+    if axis != "imgsz":
+        return axis
+    units = {units_of_case(case).size_unit for case in cases}
+    return units.pop() if len(units) == 1 else "size"
 
 
 def cell(axis: str, value: Any, case: Case) -> str:

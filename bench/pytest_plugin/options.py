@@ -11,6 +11,7 @@ import msgspec
 from bench.cases.availability import divide
 from bench.cases.case import model_name
 from bench.cases.model_argument import nameable
+from bench.cases.model_labels import show_together
 from bench.cases.plan import PlannedRun, Profile, expand_grid, profile
 from bench.cases.recipe import check_threads
 from bench.environments.interpreter import Interpreter
@@ -73,6 +74,7 @@ def parse(
     for model in models:
         check_model(model, interpreter)
     check_names(models)
+    show_together(models)
     return request
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.units import size_text
 from bench.pytest_plugin.benchmark_bridge import replay
 from bench.pytest_plugin.progress import rate
 from bench.records.ceiling import Ceiling
@@ -35,7 +36,7 @@ def report_case(record: Record, benchmark: Any, file: Path) -> None:
     assert record.steps is not None
     # The rounds of a modelled window have another mean than training: its optimizer ran more often than it does.
     modelled = ", modelled: see step_seconds" if record.steps.modelled else ""
-    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: time of a step{modelled}"
+    benchmark.group = f"{case.mode}, batch {case.batch}, {size_text(case)}: time of a step{modelled}"
     benchmark.extra_info.update(
         record=record.id,
         process=record.process,

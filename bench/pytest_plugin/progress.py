@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from bench.analysis.units import size_texts
 from bench.cases import Case
 from bench.cases.axes import NOUNS, value_label, value_text
 from bench.cases.plan import PlannedRun
@@ -78,9 +80,13 @@ def line(
 
 
 def model_lines(cases: Iterable[Case]) -> list[str]:
-    """Format the path of each model file, for which cases have six digits in its place."""
-    files = {case.model: case.model_name for case in cases if case.model_name != case.model}
-    return [f"{name} is {path}" for path, name in files.items()]
+    """Format the path of each model file, and its name in records, which has six digits in place of the folder."""
+    files = {case.model: case for case in cases if case.model_name != case.model}
+    return [
+        f"{case.model_label} is {path}"
+        + (f" ({case.model_name} in records)" if case.model_name != case.model_label else "")
+        for path, case in files.items()
+    ]
 
 
 WIDTH = 80
@@ -133,7 +139,7 @@ def _summary(cases: Mapping[Case, Sequence[PlannedRun]], estimator: Estimator) -
         seconds = sum(estimator.seconds(plan) for case in members for plan in cases[case])
         count = f"{len(members)} case{'s' if len(members) > 1 else ' '}"
         lines.append(f"{device:<{left}}  {mode:<{right}}  {count:>10}  about {format_rough_duration(seconds)}")
-        values = "; ".join(_values(members)).replace(" px", "\N{NO-BREAK SPACE}px")
+        values = "; ".join(_values(members))
         wrapped = textwrap.wrap(values, WIDTH - 4, break_on_hyphens=False)
         lines += ["    " + line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
     return lines
@@ -146,6 +152,9 @@ def _values(cases: Sequence[Case]) -> Iterator[str]:
             continue
         if name == "model":
             yield ", ".join(dict.fromkeys(case.model_label for case in cases))
+            continue
+        if name == "imgsz":
+            yield re.sub(r" (?=[a-z])", "\N{NO-BREAK SPACE}", size_texts(cases))
             continue
         values = list(dict.fromkeys(case.value(name) for case in cases))
         texts = [value_text(name, value) for value in values]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.analysis.units import size_texts
 from bench.cases import Case
 from bench.cases.axes import fixed_axes, sort_values, value_label
 from bench.formatting import format_rough_duration
@@ -56,14 +57,14 @@ def plan_text(cases: Sequence[Case], processes: int, seconds: float, searches: i
 
 def values_text(axis: str, cases: Sequence[Case]) -> str:
     """List the values of an axis in some cases: ``batch 16, 4``."""
+    if axis == "imgsz" and len({case.imgsz for case in cases}) <= MOST_VALUES:
+        return size_texts(cases)
     by_label = {case.value(axis): case.model_label if axis == "model" else str(case.value(axis)) for case in cases}
     values = sort_values(axis, by_label) if axis == "mode" else list(by_label)
     if len(values) > MOST_VALUES:
         return f"{len(values)} values of {axis}"
     first = by_label[values[0]] if axis in ("mode", "model") else value_label(axis, values[0])
     others = [by_label[value] if axis != "device" else value_label(axis, value) for value in values[1:]]
-    if axis == "imgsz" and others:
-        return ", ".join([by_label[values[0]], *others]) + " px"
     return ", ".join([first, *others])
 
 

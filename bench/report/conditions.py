@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.recorded_limits import phrases as limit_phrases
@@ -35,6 +35,14 @@ def format_conditions(conditions: Sequence[Conditions], noun: str = "case") -> s
         *format_limits(conditions, noun),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def format_threads(settings: Iterable[Mapping[str, Any]], cores: int) -> str:
+    """Format the CPU threads in effective settings: ``1 of 2 cores``; empty where they are unknown."""
+    known = dict.fromkeys(
+        labels.setting(threads) for values in settings if (threads := values.get("threads")) is not None
+    )
+    return f"{', '.join(known)} of {labels.count(cores, 'core')}" if known else ""
 
 
 def format_limits(conditions: Sequence[Conditions], noun: str = "case") -> list[str]:

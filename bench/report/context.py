@@ -13,6 +13,7 @@ from bench.analysis.ceilings import with_ceilings
 from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame, newest_rows
 from bench.analysis.units import in_units
+from bench.cases.axes import NOT_ASKED
 from bench.cases.model_labels import show_together
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -200,6 +201,10 @@ def page(inputs: Inputs) -> PageView:
 def _reading(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the terms of the page with their explanations; intervals of the kinds that occur."""
     terms = [(labels.INTERVAL_NAMES[kind], labels.INTERVALS[kind]) for kind in labels.interval_kinds(table)]
+    if any("+" in device for device in table["device"]):
+        terms.append(("cpu+cpu", labels.JOINED))
+    if "scenario" in table and (table["scenario"] != NOT_ASKED).any():
+        terms.append(("Scenario", labels.SCENARIO))
     return [*labels.TERMS.items(), *terms]
 
 

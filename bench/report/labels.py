@@ -91,6 +91,19 @@ TERMS = {
 }
 """Terms of the page, for readers."""
 
+JOINED = (
+    "Devices joined by + train together, one process per device: cpu+cpu is two processes on the CPU, and cuda:0+1 is "
+    "two GPUs."
+)
+"""Explanation of the names of several devices, for readers."""
+
+SCENARIO = (
+    "How images come in prediction, with MLPerf's meanings. single: one image per call, and the next one when it has "
+    "ended. multi: a batch per call. offline: one call on a long list of images. server: requests that arrive at "
+    "random."
+)
+"""Explanation of the axis ``scenario``, for readers."""
+
 SIGNS = dict(zip(LEGEND, "†‡§¶‖#※◊⁂", strict=True))
 """The sign after a figure for each of its flags."""
 

@@ -127,6 +127,8 @@ def test_several_workloads_have_their_own_units_and_names() -> None:
     lines = lines_of(lstm, resnet, made(model="bert-tiny", imgsz=128))
     header = lines.header(100)
     assert "items/s" in header and "COCO" not in header
+    assert " size " in header and " px " not in header
+    assert " steps " in lines_of(lstm, made(model="lstm256", imgsz=14)).header(80)
     narrow = format_line(lines, lstm, width=40)
     assert "28 steps" in narrow and "sequences/s" in narrow
     assert "ultralytics:resnet18" in format_line(lines, resnet, width=40)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.availability import divide
+from bench.cases.model_labels import show_together
 from bench.cases.plan import PlannedRun, expand_grid, profile, repeat
 from bench.pytest_plugin.progress import line, plan_lines, rate, so_far
 from bench.records.record import Durations, Record
@@ -17,6 +18,15 @@ def test_a_plan_says_which_file_a_model_is():
         f"{first.case.model_name} is /a/run1/best.pt",
         f"{other.case.model_name} is /a/run2/best.pt",
     ]
+    show_together([first.case.model, other.case.model])
+    assert plan_lines([first, other], Estimator())[-1] == (
+        f"run2/best.pt is /a/run2/best.pt ({other.case.model_name} in records)"
+    )
+
+
+def test_a_plan_has_the_sizes_of_each_workload_in_its_unit():
+    cases = [planned(imgsz=640), planned(imgsz=320), planned(model="bert-tiny", imgsz=128)]
+    assert plan_lines(cases, Estimator())[1].endswith("; 640, 320 px, 128 tokens")
 
 
 def test_the_rate_is_that_of_the_window() -> None:

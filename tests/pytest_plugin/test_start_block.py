@@ -44,6 +44,8 @@ def test_a_plan_counts_its_cases_and_names_the_values_of_its_axes() -> None:
     assert plan_text(cases[:1], 3, 60)[0] == "1 case in 3 processes, about 60 s"
     assert plan_text([], 0, 0, searches=2) == ["2 ceilings"]
     assert plan_text([], 0, 0) == ["no case that this machine can measure"]
+    texts = [make_case(model="bert-tiny", imgsz=128), make_case(model="lstm256", imgsz=28)]
+    assert plan_text([*cases, *texts], 10, 60)[1].endswith(" · 640, 320 px, 128 tokens, 28 steps")
     many = [make_case(batch=batch) for batch in range(1, 9)]
     assert "8 values of batch" in plan_text(many, 8, 60)[1]
 

@@ -5,6 +5,7 @@ import csv
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.links import REPOSITORY
-from bench.report.page import Inputs, keep_units, unbroken, whole_options, write
+from bench.report.page import Inputs, gather, keep_units, unbroken, whole_options, write
+from tests.analysis.test_reference import at
 from tests.builders import make_ceiling, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
@@ -181,6 +183,24 @@ def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path:
         html = written(records, tmp_path)
         assert {kind for kind, text in texts.items() if text in html} == kinds
         assert sentence in html and sentence in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_names_that_puzzle_are_explained_where_they_occur() -> None:
+    def explained(batch: int = 1, **changes: Any) -> set[str]:
+        page = gather(Inputs(records=[timed(20.0, 1), timed(20.0, batch, **changes)], epoch_images=1000))
+        return {term for term, _ in page.reading} & {"cpu+cpu", "Scenario"}
+
+    assert explained(batch=4) == set()
+    assert explained(device="cpu+cpu") == {"cpu+cpu"}
+    assert explained(mode="predict", further=(("scenario", "single"),)) == {"Scenario"}
+
+
+def test_an_interval_is_rounded_alike_in_its_card_and_in_its_table(tmp_path: Path) -> None:
+    records = [at(20, (1.0, 1.04, 0.97) * 8), at(10, (1.0, 1.0001, 0.9999) * 8, batch=4)]
+    html = written(records, tmp_path)
+    card = html[html.index('<small class="spread">') :].partition(">")[2].partition("<")[0]
+    assert card.startswith("±") and html.count(card) >= 2
 
 
 @pytest.mark.usefixtures("no_plots")

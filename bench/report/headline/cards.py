@@ -13,7 +13,7 @@ from bench.analysis.metrics import METRICS, RATE
 from bench.analysis.reference import ReferenceCase
 from bench.analysis.reference_ratios import Question, Ratio
 from bench.analysis.units import IMAGE, in_units
-from bench.cases.device_kinds import is_on_host
+from bench.cases.device_kinds import is_on_host, machines, ranks
 from bench.formatting import format_bytes, format_duration, format_number
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -140,6 +140,8 @@ def ratio_card(table: pd.DataFrame, ratio: Ratio) -> Card:
     noisy = ("interference while one of the two was measured",) if ratio.interfered else ()
     device, baseline = labels.device(ratio.row["device"]), labels.baseline(ratio.baseline)
     title = QUESTIONS[ratio.question].format(device=device, baseline=baseline, amp=ratio.row["amp"])
+    if ratio.question is Question.DEVICES and is_on_host(ratio.row["device"]) and machines(ratio.row["device"]) == 1:
+        title = f"{ranks(ratio.row['device'])} processes on the CPU ({device}) against {baseline}"
     return Card(
         title=title,
         value=labels.SPEEDUP.unit.show(ratio.point),
@@ -159,11 +161,10 @@ def _threads(table: pd.DataFrame, ratio: Ratio) -> tuple[str, ...]:
 
 def ceiling_card(ceiling: Ceiling, others: Sequence[Ceiling]) -> Card:
     """Return the card of the largest batch that trains."""
-    limit = largest.within(ceiling)
     return Card(
         title="Largest batch that trains",
         value=largest.batch(ceiling),
         unit=f"{IMAGE}s",
         case=f"Training · {names.point(ceiling)}{largest.apart(ceiling, largest.newest(others))}",
-        details=(f"within {limit}, {largest.why(ceiling)}" if limit else largest.why(ceiling),),
+        details=(", ".join(filter(None, (largest.within_limit(ceiling), largest.why(ceiling)))),),
     )

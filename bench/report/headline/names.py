@@ -60,10 +60,17 @@ def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
 def facts(table: pd.DataFrame, machine: Machine) -> str:
     """Describe a machine in one line, with the versions if it has one set of them."""
     gpus = [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in Counter(machine.gpus).items()]
-    parts = [*gpus, f"{machine.cpu_name}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system_name]
+    cpu = f"{machine.cpu_name}, {labels.count(machine.cores, 'core')}{_threads(table)}"
+    parts = [*gpus, cpu, f"{machine.memory_gib} GiB", machine.system_name]
     if table[["torch", "ultralytics"]].drop_duplicates().shape[0] == 1:
         parts += [f"torch {table['torch'].iloc[0]}", f"Ultralytics {table['ultralytics'].iloc[0]}"]
     return labels.to_one_line(" · ".join(parts), 400)
+
+
+def _threads(table: pd.DataFrame) -> str:
+    """Format the CPU threads of the cases of a table: ``, 1 CPU thread used``; empty where they are unknown."""
+    counts = sorted({int(count) for count in table["threads"].dropna()})
+    return f", {labels.listing(map(str, counts))} CPU thread{'' if counts == [1] else 's'} used" if counts else ""
 
 
 def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] = (), distinct: str = "") -> str:
@@ -112,7 +119,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         return f"{text}: {text_of_epoch} {'takes' if text_of_epoch.startswith('one') else 'take'} {seconds}."
     name = labels.machine_name(machine)
     if (ceiling := widest(ceilings)) is not None:
-        held = f" within {limit}" if (limit := largest.within(ceiling)) else ""
+        held = f" {limit}" if (limit := largest.within_limit(ceiling)) else ""
         case = f"{point(ceiling)}{largest.apart(ceiling, largest.newest(ceilings))}"
         if ceiling.stop_reason == "limit":
             return f"On {name}, {case} trains at batch {ceiling.case.batch:,}{held}, and {format_stop_reason(ceiling)}."

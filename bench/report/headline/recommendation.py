@@ -106,8 +106,7 @@ def _ceiling_sentences(reference: ReferenceCase, ceilings: Sequence[Ceiling]) ->
     ceiling = names.widest(ceilings, reference)
     if ceiling is None or not names.is_of(ceiling, reference):
         return []
-    limit = largest.within(ceiling)
-    return [f"The largest batch that trains is {largest.batch(ceiling)}{f' within {limit}' if limit else ''}."]
+    return [f"The largest batch that trains is {largest.batch(ceiling)} {largest.within_limit(ceiling)}".rstrip() + "."]
 
 
 def _arguments(record: Record) -> dict[str, Any] | None:

@@ -91,6 +91,6 @@ def _extra_seconds(row: dict[str, Any], record: Record) -> tuple[Any, str]:
     own = not is_made(record.recipe.data) and record.data is not None and record.data.images > 0
     share = int(validated) / record.data.images if own and record.data else COCO_VALIDATION_SHARE
     per_image = float(seconds) / int(validated)
-    source = "as in your dataset" if own else "as in COCO"
+    source = "as in your dataset" if own else "the share that COCO has"
     note = f"With one validation per epoch, on {format_percent(share)} as many images, {source}."
     return lambda images: fixed + per_image * share * images, note

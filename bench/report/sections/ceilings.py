@@ -144,6 +144,12 @@ def within(search: Ceiling) -> str:
     return ceiling.limit(search)
 
 
+def within_limit(search: Ceiling) -> str:
+    """Format the memory limit in a sentence, with where it comes from: ``within 4 GiB (--memory-limit)``."""
+    limit = within(search)
+    return f"within {limit}{' (--memory-limit)' if search.limit_requested else ''}" if limit else ""
+
+
 def apart(search: Ceiling, others: Sequence[Ceiling]) -> str:
     """Format differences from others, except case and limit: ``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``."""
     every = [ceiling.versions_of(other) for other in (search, *others)]

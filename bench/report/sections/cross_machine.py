@@ -101,13 +101,6 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         where = _where(row)
         cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
     shown = [name for name in keys if name != "mode" or rows["mode"].nunique() > 1]  # the heading has the only mode
-    decimals = {
-        where: labels.spread_decimals(
-            *([row[f"images_per_second_{end}"] for row in members] for end in ("low", "high"))
-        )
-        for where in columns
-        if (members := [by_column[where] for by_column in cells.values() if where in by_column])
-    }
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
         machines.Series(
@@ -119,10 +112,7 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
         tuple(names),
-        [
-            _line(dict(zip(keys, key, strict=True)), shown, by_column, list(columns), decimals)
-            for key, by_column in cells.items()
-        ],
+        [_line(dict(zip(keys, key, strict=True)), shown, by_column, list(columns)) for key, by_column in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
@@ -156,7 +146,6 @@ def _line(
     names: Sequence[str],
     by_column: dict[tuple[Any, ...], dict[str, Any]],
     columns: list[tuple[Any, ...]],
-    decimals: dict[tuple[Any, ...], int],
 ) -> Line:
     time = METRICS["seconds_per_epoch"].unit
     best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
@@ -165,7 +154,7 @@ def _line(
         cells=tuple(
             (
                 time.show(by_column[where]["seconds_per_epoch"]),
-                _rate(by_column[where], decimals[where]),
+                _rate(by_column[where]),
                 where == best,
             )
             if where in by_column
@@ -175,8 +164,8 @@ def _line(
     )
 
 
-def _rate(row: dict[str, Any], decimals: int) -> str:
+def _rate(row: dict[str, Any]) -> str:
     """Format a throughput with its interval and flags: ``23.1 images/s (± 2.6 %) †``."""
     point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
-    interval = labels.spread(RATE, point, low, high, decimals)
+    interval = labels.spread(RATE, point, low, high)
     return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["flags"]))))

@@ -47,7 +47,10 @@ def build(machine: MachineInputs) -> Table | None:
         name = labels.point(row, without=shared) + versions
         rows.append((name, f"{int(row['latency_calls']):,}", *_percentiles(row, processes), _modelled(processes)))
         drawn.append((labels.point(row) + versions, str(row["model"]), processes))
-    return Table(COLUMNS, rows, labels.every_row(shown[0][0], shared) + NOTE, plots=_plots(machine, drawn))
+    note = labels.every_row(shown[0][0], shared) + NOTE
+    if any(row.get("scenario") for row, _, _ in shown):
+        note += f" Scenario: {labels.SCENARIO[0].lower()}{labels.SCENARIO[1:]}"
+    return Table(COLUMNS, rows, note, plots=_plots(machine, drawn))
 
 
 def _plots(machine: MachineInputs, drawn: Sequence[tuple[str, str, Sequence[Record]]]) -> Sequence[Plot]:

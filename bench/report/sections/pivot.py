@@ -227,7 +227,6 @@ def _pivot(
         cases[tuple(row[axis] for axis in keys)] = {**row, "record": records[int(index)]}
     notes: dict[Note, int] = {}
     groups, columns, unavailable = _columns(cases)
-    decimals = labels.spread_decimals(table["seconds_per_epoch_low"], table["seconds_per_epoch_high"])
     rows: list[Row] = []
 
     def member(row: dict[str, Any], column: tuple[Any, ...]) -> dict[str, Any] | None:
@@ -239,7 +238,7 @@ def _pivot(
         for number, place in enumerate(places):
             row = labels.rows(place.head(1))[0]
             cells = [
-                _cell(case_row, notes, anchor, decimals) if (case_row := member(row, column)) else (Cell(), None)
+                _cell(case_row, notes, anchor) if (case_row := member(row, column)) else (Cell(), None)
                 for column in columns
             ]
             best = _best([case_row for _, case_row in cells])
@@ -297,7 +296,7 @@ def _columns(
 
 
 def _cell(
-    row: dict[str, Any], notes: dict[Note, int], anchor: Callable[[dict[str, Any]], str], decimals: int
+    row: dict[str, Any], notes: dict[Note, int], anchor: Callable[[dict[str, Any]], str]
 ) -> tuple[Cell, dict[str, Any] | None]:
     """Return the cell of a case, and its row if it has a figure; add a new note to ``notes``."""
     if not labels.there(row["seconds_per_epoch"]):
@@ -309,7 +308,7 @@ def _cell(
     time = METRICS["seconds_per_epoch"].unit
     forward = row["forward_images_per_second"]
     rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
-    spread = labels.spread(time, epoch[0], epoch[1], epoch[2], decimals)
+    spread = labels.spread(time, *epoch)
     ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
     exact = in_units(f"95 % interval {row['interval_kind']}: {ends}", row) if rates else NO_INTERVAL
     several = row["processes"] > 1

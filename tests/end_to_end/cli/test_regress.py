@@ -83,7 +83,7 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     assert code == 1
     assert "ultralytics 8.4.0 → 8.4.0+10; nothing else differs" in output
     assert f"{CASE}\n    SLOWER  head takes 10.0 % longer" in output
-    assert "4 + 4 pairs" in output
+    assert "4 of 8 pairs count" in output
     comparison = kept()
     assert [len(case.interim) for case in comparison.cases] == [4]
     assert [len(case.confirmation) for case in comparison.cases] == [4]

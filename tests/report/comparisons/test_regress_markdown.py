@@ -40,7 +40,7 @@ def test_a_row_a_case() -> None:
     assert rows[0] == ["Case", "Verdict", "Time", "Interval", "Pairs", "Base", "Head", "Peak memory"]
     counting = "of these pairs only 4 count: fresh ones, measured to confirm what the first 4 showed"
     assert rows[2][0] == f"train-yolov8n-cpu-fp32-b4-i160<br>{counting}"
-    assert rows[2][1:5] == ["**slower**", "+5.0 %", "+4.8 to +5.1 %", "4 + 8 pairs"]
+    assert rows[2][1:5] == ["**slower**", "+5.0 %", "+4.8 to +5.1 %", "4 of 12 pairs count"]
     assert rows[2][5] == "250 ms per step<br>64.0 images/s"
     assert [row[1] for row in rows[2:]] == ["**slower**", "**faster**", "same", "inconclusive", "inconclusive"]
     assert rows[5][7] == "640 MiB → 720 MiB, +12.5 % (more)"

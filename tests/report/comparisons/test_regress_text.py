@@ -49,7 +49,7 @@ def conclusion(*cases: object, **changes: object) -> list[str]:
 def test_a_case_has_its_verdict_first() -> None:
     text = text_of(eventful()).splitlines()
     start = text.index("train-yolov8n-cpu-fp32-b4-i160")
-    assert text[start + 1] == "    SLOWER  head takes 5.0 % longer (4.8 to 5.1 %), 4 + 8 pairs, 2 min 24 s"
+    assert text[start + 1] == "    SLOWER  head takes 5.0 % longer (4.8 to 5.1 %), 4 of 12 pairs count, 2 min 24 s"
     start = text.index("train-yolov8n-cpu-fp32-b128-i160")
     assert text[start + 1] == "    CANNOT RUN  base alone can run it"
 

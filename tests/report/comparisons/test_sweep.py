@@ -157,7 +157,7 @@ def test_the_lines_of_a_row() -> None:
         ["8.4.190", "slower"],
     ]
     assert rows[0][2:] == ["64.0 images/s", "18 pairs"]
-    assert rows[5][2:] == ["60.9 images/s", "+5.1 %", "+5.0 to +5.2 %", "4 + 8 pairs"]
+    assert rows[5][2:] == ["60.9 images/s", "+5.1 %", "+5.0 to +5.2 %", "4 of 12 pairs count"]
     assert any(line.split() == ["Pinned", "torch==2.15.0,", "torchvision==0.30.0"] for line in lines)
     assert lines[:3] == ["SLOWER  ultralytics 8.4.185 to 8.4.190", *conclusion.conclusion(eventful())]
 

@@ -89,7 +89,7 @@ def test_the_largest_batch_of_the_reference_is_in_the_recommendation_and_another
     assert data.cards[-1].value == "20" and data.cards[-1].title == "Largest batch that trains"
     data = headline(at(30), ceilings=[make_ceiling(12, imgsz=640), make_ceiling(211, imgsz=160)])
     assert [card.title for card in data.cards] == ["Training"] and data.recommendation is not None
-    assert data.recommendation.sentences[1] == "The largest batch that trains is 12 within 4 GiB."
+    assert data.recommendation.sentences[1] == "The largest batch that trains is 12 within 4 GiB (--memory-limit)."
 
 
 def test_an_earlier_run_of_the_machine_is_named() -> None:
@@ -101,4 +101,7 @@ def test_an_earlier_run_of_the_machine_is_named() -> None:
 
 def test_two_processes_on_a_cpu_say_how_many_threads_each_used() -> None:
     card = headline(at(10), at(16, device="cpu+cpu")).cards[-1]
-    assert card.title == "cpu+cpu against cpu" and card.details[-1] == "CPU threads per process: 7"
+    assert (
+        card.title == "2 processes on the CPU (cpu+cpu) against cpu"
+        and card.details[-1] == "CPU threads per process: 7"
+    )

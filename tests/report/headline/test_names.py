@@ -34,9 +34,12 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
 @pytest.mark.parametrize(
     ("stop_reason", "ending"),
     [
-        ("out of memory", "trains up to batch 24 within 4 GiB."),
-        ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
-        ("predicted", "trains up to batch 24 within 4 GiB; the next one is predicted to need clearly more."),
+        ("out of memory", "trains up to batch 24 within 4 GiB (--memory-limit)."),
+        ("limit", "trains at batch 24 within 4 GiB (--memory-limit), and no larger one was tried."),
+        (
+            "predicted",
+            "trains up to batch 24 within 4 GiB (--memory-limit); the next one is predicted to need clearly more.",
+        ),
     ],
 )
 def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, ending: str) -> None:
@@ -55,6 +58,13 @@ def test_several_versions_are_named_with_the_figure() -> None:
 def test_equal_cards_are_counted() -> None:
     machine = make_machine(gpus=["NVIDIA GeForce RTX 4090 (24 GiB)"] * 4)
     assert names.facts(frame([at(30)]), machine).startswith("4 × NVIDIA GeForce RTX 4090 (24 GiB) · AMD EPYC")
+
+
+def test_the_threads_stand_beside_the_cores() -> None:
+    used = [at(30, effective={"threads": 1}), at(40, batch=4, effective={"threads": 4})]
+    assert ", 8 cores, 1 CPU thread used · " in names.facts(frame(used[:1]), used[0].machine)
+    assert ", 8 cores, 1 and 4 CPU threads used · " in names.facts(frame(used), used[0].machine)
+    assert ", 8 cores · " in names.facts(frame([at(30, effective={})]), used[0].machine)
 
 
 def test_the_heading_names_the_device_that_computed() -> None:

@@ -44,4 +44,4 @@ def test_measured_validation_is_included_in_proportion() -> None:
     assert answer.total == "≈ 38 min", "10 x (200 s + 5 s + 20 s for 200 images)"
     assert answer.note == "With one validation per epoch, on 10.0 % as many images, as in your dataset."
     coco = times(at(10, STEADY, epoch_overhead=overhead), COCO_TRAIN_IMAGES, 1)
-    assert "as in COCO" in coco.note and coco.rows[0][0] == "1,000"
+    assert "the share that COCO has" in coco.note and coco.rows[0][0] == "1,000"

@@ -171,10 +171,10 @@ def test_of_several_searches_the_newest_that_found_something_counts() -> None:
 
 def test_a_machine_of_which_only_a_ceiling_is_known_has_a_section(tmp_path: Path) -> None:
     html = written([], tmp_path, ceilings=[make_ceiling(24)])
-    assert "yolov8n · cpu · amp off · 160 px trains up to batch 24 within 4 GiB." in html
+    assert "yolov8n · cpu · amp off · 160 px trains up to batch 24 within 4 GiB (--memory-limit)." in html
     assert "python -m bench ceiling --model yolov8n --device cpu --amp off --imgsz 160 --memory-limit 4096MiB" in html
     assert "How to read the intervals" not in html
-    assert "within 4 GiB, then out of memory" in html
+    assert "within 4 GiB (--memory-limit), then out of memory" in html
     assert (tmp_path / "plots" / "ceiling-yolov8n-cpu.png").is_file()
     rows = (tmp_path / "cases.csv").read_text().splitlines()
     assert len(rows) == 2 and ",ceiling," in rows[1]

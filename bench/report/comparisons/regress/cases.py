@@ -163,14 +163,15 @@ def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
 
 
 def format_pairs(finding: Finding) -> str:
-    """Format the pairs of the interim looks, and of a confirmation: ``4 + 8 pairs``."""
+    """Format the number of pairs: ``8 pairs``, ``4 of 8 pairs count`` where a confirmation was measured."""
     looks, fresh = finding.pairs
-    return f"{looks} + {fresh} pairs" if fresh else labels.count(looks, "pair")
+    return f"{format_counts(finding)} pairs count" if fresh else labels.count(looks, "pair")
 
 
 def format_counts(finding: Finding) -> str:
-    """Format the numbers of pairs for a column: ``4 + 8``."""
-    return format_pairs(finding).rpartition(" ")[0]
+    """Format the number of pairs for a column: ``8``, ``4 of 8`` where not all of them count."""
+    looks, fresh = finding.pairs
+    return f"{len(finding.counted)} of {looks + fresh}" if fresh else str(looks)
 
 
 def format_counting(finding: Finding) -> str:

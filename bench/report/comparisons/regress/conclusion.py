@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.compare.findings import ComparisonResult, Conclusion, Finding, Standing
@@ -22,7 +22,7 @@ from bench.report.comparisons.changes import (
     without_sign,
 )
 from bench.report.comparisons.regress.cases import MEMORY, format_pairs, format_peaks, format_setting
-from bench.report.conditions import format_conditions, format_variables
+from bench.report.conditions import format_conditions, format_threads, format_variables
 
 NAMED = 3
 """Maximum number of names in a sentence; above it, the rest is counted."""
@@ -63,6 +63,7 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
         ("Packages", packages),
         ("Package cutoff", _cutoff(comparison)),
         ("Machine", comparison.machine.title),
+        ("CPU threads", format_threads(effective_settings([comparison]), comparison.machine.cores)),
         ("Conditions", format_conditions([comparison.conditions])),
         ("Variables", format_variables([comparison.conditions])),
         ("Margin", f"{margin}; peak memory {format_share(comparison.memory_margin)}"),
@@ -70,6 +71,12 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
         ("Run", comparison.run),
     ]
     return [(heading, text) for heading, text in lines if text]
+
+
+def effective_settings(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Return the effective settings of every case of some comparisons, on both sides."""
+    cases = [case for comparison in comparisons for case in comparison.cases]
+    return [side.effective for case in cases for side in (case.base, case.head) if side is not None]
 
 
 def _cutoff(comparison: Comparison) -> str:

@@ -12,8 +12,9 @@ from bench.formatting import format_duration, format_fixed_percent, format_share
 from bench.report import labels
 from bench.report.comparisons.changes import format_estimate, format_milliseconds, format_takes
 from bench.report.comparisons.regress import cases
+from bench.report.comparisons.regress.conclusion import effective_settings
 from bench.report.comparisons.regress.method import format_estimator
-from bench.report.conditions import format_conditions, format_variables
+from bench.report.conditions import format_conditions, format_threads, format_variables
 
 FIRST = "first"
 """Text in place of a verdict for the release that the others are compared with."""
@@ -178,13 +179,15 @@ def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
     lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Pinned", ", ".join(sweep.pinned))]
     if results:
         first = results[0].comparison
-        conditions = [result.comparison.conditions for result in results]
+        compared = [result.comparison for result in results]
+        conditions = [comparison.conditions for comparison in compared]
         measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {format_duration(sweep.seconds)}"
         lines += [
             ("Python", first.base.environment.python),
             ("Package cutoff", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
-            ("Cases", ", ".join(compared.case.id for compared in first.cases)),
+            ("Cases", ", ".join(case.case.id for case in first.cases)),
             ("Machine", first.machine.title),
+            ("CPU threads", format_threads(effective_settings(compared), first.machine.cores)),
             ("Conditions", format_conditions(conditions, "comparison")),
             ("Variables", format_variables(conditions, "comparison")),
             ("Margin", f"{format_share(first.margin)} ({first.margin_from})"),
