@@ -60,7 +60,7 @@ def test_the_page_says_what_it_must_in_order(page: str) -> None:
     order = [
         "torch==2.14.1 → torch==2.15.0",
         "CPU threads: 7 of 8 cores",
-        "Base (--base): torch==2.14.1 · new version (--head, “head” below): torch==2.15.0",
+        "Base (<code>--base</code>): torch==2.14.1 · new version (<code>--head</code>, “head” below): torch==2.15.0",
         "Slower.</span> Head is slower in train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer",
         "The effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.",
         "Settings that differ",
