@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from bench import signals
+from bench.cases import model_labels
 from bench.machine import fingerprint
 
 
@@ -39,6 +40,12 @@ def same_environment():
             del os.environ[name]
         elif os.environ.get(name) != before[name]:
             os.environ[name] = before[name]
+
+
+@pytest.fixture(autouse=True)
+def no_labels_of_models(monkeypatch):
+    """A test starts without labels of model files, which a process keeps for all that it shows."""
+    monkeypatch.setattr(model_labels, "_labels", {})
 
 
 @pytest.fixture

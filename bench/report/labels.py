@@ -80,6 +80,9 @@ TERMS = {
         "One point of the matrix: mode, model, device, precision, batch and image size. A link in a table leads to its "
         "details."
     ),
+    "amp": (
+        "Automatic mixed precision: on computes in float16 where that is safe, bf16 in bfloat16; off stays in float32."
+    ),
     "Throughput": "Images per second of whole steps, waiting for data included.",
     "±": "95 % confidence interval of the figure.",
     "Interval of a ratio": (
