@@ -78,6 +78,12 @@ class ExportedModel:
         images = predictor.images.cpu().float().numpy()
         return self.runtime.bare(predictor.model.backend, images)
 
+    def mark(self, predictor: Any) -> None:
+        """End the phases ``preprocess`` and ``forward`` where the runtime's own calls begin and end."""
+        ended = self.session.phase_ended
+        self.runtime.mark(predictor.model.backend, lambda: ended("preprocess"), lambda: ended("forward"))
+        predictor.marked = True
+
     @property
     def facts(self) -> dict[str, Any]:
         """Facts of the export for the record."""
