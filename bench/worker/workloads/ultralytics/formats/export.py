@@ -25,12 +25,12 @@ from ..expected_settings import HINTS, SCOPE
 from ..models import Model, shape_of
 from . import find, format_of, parity, weights
 from .base import Runtime, check, forbid_installs
+from .cache import MADE, note_use, prune
 from .weights import new_predictor, pool_of, sample_of, seeded
 
 SCHEME = 1
 """Number of the way in which exports are made; another number makes all of them again."""
 
-MADE = "made.json"
 LEAST_FREE = 32 * 2**20
 """Free bytes below which a failed export is taken for one without room."""
 
@@ -68,6 +68,8 @@ def provide(job: ExportJob) -> dict[str, Any]:
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(job.root) / name
     made = intact(folder, key)
+    note_use(folder)
+    prune(Path(job.root))
     if made is not None:
         return {**made, **place(folder, made), "made": False}
     try:

@@ -13,6 +13,7 @@ from ....timing.session import Session
 from .. import read_settings
 from . import find, format_of, parity
 from .base import Reading, Runtime, busy_threads, check, forbid_installs
+from .cache import hold
 
 RECORDED = ("format", "seconds", "bytes", "made", "arguments", "packages")
 """Details of an export that a record keeps."""
@@ -39,6 +40,7 @@ class ExportedModel:
         self._calls: list[tuple[int, ...]] = []
         self._facts: dict[str, Any] = {}
         self._busy: int | None = None
+        self._held = hold(Path(self.export["folder"]))
 
     @property
     def arguments(self) -> dict[str, Any]:
