@@ -28,7 +28,7 @@ from .base import Runtime, check, forbid_installs
 from .cache import MADE, note_use, prune
 from .weights import new_predictor, pool_of, sample_of, seeded
 
-SCHEME = 1
+SCHEME = 2
 """Number of the way in which exports are made; another number makes all of them again."""
 
 LEAST_FREE = 32 * 2**20
@@ -263,10 +263,15 @@ def original(saved: Model, named: Model, job: ExportJob, folder: Path) -> tuple[
     images = parity.images(
         photographs(named, job.data)[: job.case["batch"]], job.case["imgsz"], models.channels(network)
     )
-    with torch.inference_mode():
-        raw = parity.kept(predictor.model(images), named.task.name)
-    parity.save(folder, images, raw)
     facts = read_settings.describe(predictor)
+
+    def run() -> list[Any]:
+        with torch.inference_mode():
+            return parity.kept(predictor.model(images), named.task.name)
+
+    raw = run()
+    parity.save(folder, images, raw)
+    facts["half_distance"] = parity.distance_of_half(read_settings.network(predictor), run, raw, facts)
     facts["gflops"] = read_settings.count_gflops(read_settings.network(predictor), job.case["imgsz"])
     return folder / parity.FILE, {**facts, "task": named.task.name}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .... import effective_settings
+from ....monitors.system import try_read
 from ....timing.session import Session
 from .. import read_settings
 from . import find, format_of, parity
@@ -17,6 +18,10 @@ from .cache import hold
 
 RECORDED = ("format", "seconds", "bytes", "made", "arguments", "packages")
 """Details of an export that a record keeps."""
+
+
+OF_EXPORT = ("task", "gflops", "half_distance")
+"""Facts of the original that are no settings."""
 
 
 class ExportedModel:
@@ -102,7 +107,11 @@ class ExportedModel:
         case = self.session.case
         folder = Path(self.export["folder"])
         distance = parity.compare(predictor.model, folder, case["batch"], self.export["model"], case["imgsz"])
-        return parity.check(distance, case["amp"], case["imgsz"]) if runs["amp"] == case["amp"] else distance
+        if runs["amp"] != case["amp"]:
+            return distance
+        facts = try_read(self.session.device.info) or {}
+        half = None if facts.get("tf32") else self.export["model"].get("half_distance")
+        return parity.check(distance, case["amp"], case["imgsz"], half)
 
     def _read(self, predictor: Any) -> Reading:
         return self.runtime.read_back(predictor.model.backend, self._facts)
@@ -129,7 +138,7 @@ class ExportedModel:
             "nms": "embedded" if inside else read_settings.suppression(original["head"], end2end),
             "warmed_up": bool(predictor.done_warmup),
             "integrations": read_settings.integrations(predictor.callbacks),
-            **{name: value for name, value in original.items() if name not in ("task", "gflops")},
+            **{name: value for name, value in original.items() if name not in OF_EXPORT},
             "end2end": end2end,
             "threads": self._busy if reading.threads is None else reading.threads,
             "provider": reading.provider,
