@@ -24,9 +24,12 @@ RUNTIMES = {
     "onnxruntime": ("onnx", "onnxslim"),
     "onnxruntime-gpu": ("onnx", "onnxslim"),
     "openvino": (),
-    "ncnn": ("pnnx",),
+    "ncnn": ("pnnx==20260526",),
 }
 """Distributions that run an exported format, and what Ultralytics needs to export to it."""
+
+REQUIRES_OPENCV = ("ncnn",)
+"""Distributions some releases of which require the OpenCV that needs libGL."""
 
 MEASURED = ("torch", *ULTRALYTICS, *RUNTIMES)
 """Distributions one of which a specification names."""

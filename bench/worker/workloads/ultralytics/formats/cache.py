@@ -20,7 +20,7 @@ MADE = "made.json"
 
 DAY = 24 * 3600.0
 MOST_DAYS = 30
-"""Days after which an export that nobody used is deleted."""
+"""Days without a use after which an export is deleted."""
 
 MOST_BYTES = 10 * 2**30
 """Bytes of all exports above which those that were used longest ago are deleted."""

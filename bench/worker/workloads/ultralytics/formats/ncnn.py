@@ -19,8 +19,9 @@ class Ncnn(Runtime):
     title = "NCNN"
     suffix = "_ncnn_model"
     packages = (("ncnn", "ncnn"),)
-    export_packages = (("pnnx", "pnnx"),)
+    export_packages = (("pnnx", "pnnx==20260526"),)  # as Ultralytics pins it: exports of a later one crashed
     recorded = ("ncnn", "pnnx")
+    extra = "ncnn"
     one_image = True
 
     @contextlib.contextmanager
