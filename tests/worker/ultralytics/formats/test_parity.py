@@ -107,10 +107,17 @@ def test_a_graph_that_runs_in_16_bits_never_passes_as_float32(tmp_path: Path, pr
 
 @pytest.mark.parametrize(
     ("half", "limit"),
-    [(2e-5, 1e-6), (0.3, 1e-4), (float("inf"), 1e-4), (float("nan"), 1e-4), (0.0, 1e-4), (None, 1e-4)],
+    [(2e-5, 1e-6), (0.3, 1e-4), (float("inf"), 1e-4), (float("nan"), 1e-4), (0.0, 1e-6), (None, 1e-4)],
 )
 def test_the_limit_follows_from_the_distance_of_float16(half: float | None, limit: float) -> None:
     assert parity.limit_of(half) == limit
+
+
+def test_weights_that_put_out_the_same_in_any_precision_are_not_judged_by_it(reference: Any, tmp_path: Path) -> None:
+    """As those of a checkpoint that was never trained: its boxes are the places, and its scores are nothing."""
+    apart = distances(tmp_path, reference * (1 + 1e-7))
+    assert parity.check(apart, "off", 160, half=7e-8)["limit"] == 1e-6
+    assert parity.check(apart, "bf16", 160, half=7e-8)["limit"] is None
 
 
 def test_one_wrong_image_of_a_batch_is_invalid(reference: Any, tmp_path: Path) -> None:
