@@ -25,6 +25,18 @@ MLPERF_CONFIDENCE = 0.99
 MOST_CORRELATION = 0.95
 """Maximum lag-1 correlation of calls that is counted with; a longer memory leaves no independent calls."""
 
+LEAST_CORRELATION = -0.5
+"""Minimum lag-1 correlation of calls that is counted with; more calls than these are independent ones then."""
+
+CORRECTION = 9
+"""By how much a short series looks less correlated than it is: chosen so that simulated intervals cover 95 %."""
+
+LEAST_CALLS = 32
+"""Least number of calls for which any percentile has an interval."""
+
+LEAST_DOUBT = 0.05
+"""Least share of the doubt about the correlation that Student's t allows for."""
+
 NEGLIGIBLE = 1e-4
 """Correlation below which calls count as independent."""
 
@@ -78,41 +90,43 @@ def percentile(calls: Sequence[float], level: float) -> Interval:
     """Return a percentile of calls in their order, with its 95 % interval; without ends where there are too few calls.
 
     The ends are order statistics, interpolated between two calls, so no distribution is assumed. Calls that follow
-    each other are alike: only :func:`effective_calls` of them count, and Student's t allows for that estimate.
+    each other are alike: only the effective number of them counts, and Student's t allows for that estimate. An end
+    beyond the fastest or the slowest call is that call.
     """
     count, ordered = len(calls), np.sort(np.asarray(calls, dtype=float))
     ranks = np.arange(1, count + 1)
     point = float(np.interp(level * (count + 1), ranks, ordered))
-    effective = effective_calls(calls, level)
-    low, high = (rank * (count + 1) / (effective + 1) for rank in _end_ranks(effective, level))
-    if low < 1 or high > count:
+    if count < calls_needed(level):
         return Interval(point)
+    lag = correlation(calls)
+    effective = _effective(count, lag, level)
+    low, high = (rank * (count + 1) / (effective + 1) for rank in _end_ranks(effective, level, _tail(effective, lag)))
     return Interval(point, float(np.interp(low, ranks, ordered)), float(np.interp(high, ranks, ordered)))
 
 
+@functools.lru_cache(32)
 def calls_needed(level: float) -> int:
-    """Return the least number of independent calls for which a percentile has an interval."""
-    return next(calls for calls in range(2, 100_000) if _fits(calls, level))
+    """Return the least number of calls for which a percentile has an interval: MLPerf's, and at least 32.
+
+    The number does not depend on how correlated the calls look. Intervals of those series alone that look least
+    correlated would cover too little.
+    """
+    return max(LEAST_CALLS, calls_to_prove(level))
 
 
-def calls_needed_of(calls: Sequence[float], level: float) -> int:
-    """Return how many calls as correlated as these a percentile needs for its interval."""
-    return math.ceil(calls_needed(level) * len(calls) / effective_calls(calls, level))
-
-
-def _fits(calls: int, level: float) -> bool:
-    low, high = _end_ranks(float(calls), level)
-    return low >= 1 and high <= calls
+def _tail(effective: float, lag: float) -> float:
+    """Return the chance of an end to miss: Student's t, whose degrees of freedom fall with the correlation."""
+    freedom = max((effective - 1) / min(1.0, max(2 * abs(lag), LEAST_DOUBT)), 1.0)
+    return max(float(ndtr(-t_quantile(float(f"{freedom:.3g}"), CONFIDENCE))), LEAST_TAIL)
 
 
 @functools.lru_cache(4096)
-def _end_ranks(calls: float, level: float) -> tuple[float, float]:
+def _end_ranks(calls: float, level: float, tail: float) -> tuple[float, float]:
     """Return the ranks, with fractions, of the ends of a percentile's interval among so many independent calls.
 
     The order statistic of rank ``r`` lies below the percentile with the probability ``I(level; r, calls + 1 - r)``,
     the regularized incomplete beta function.
     """
-    tail = max(float(ndtr(-t_quantile(max(calls - 1, 1.0), CONFIDENCE))), LEAST_TAIL)
 
     def solve(probability: float) -> float:
         edge = 1e-9
@@ -127,22 +141,28 @@ def effective_calls(calls: Sequence[float], level: float) -> float:
     What counts is whether neighbours lie on the same side of the percentile. That correlation follows from the lag-1
     correlation of the normal scores of the calls, as if these came from a Gaussian process with one lag.
     """
+    return _effective(len(calls), correlation(calls), level)
+
+
+def _effective(count: int, lag: float, level: float) -> float:
+    return float(f"{count / _lengthened(round(lag, 2), level):.3g}")
+
+
+def correlation(calls: Sequence[float]) -> float:
+    """Return the lag-1 correlation of the normal scores of calls, corrected for the length of the series."""
     values = np.asarray(calls, dtype=float)
-    if len(values) < 3:
-        return float(len(values))
-    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    scores = ndtri((rankdata(values) - 0.5) / max(len(values), 1))
     energy = float(scores @ scores)
     lag = float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
-    lag += (1 + 3 * max(lag, 0.0)) / len(values)  # a short series looks less correlated than it is
-    lengthened = _lengthened(round(min(max(lag, 0.0), MOST_CORRELATION), 2), level)
-    return float(f"{len(values) / lengthened:.3g}")
+    lag += (1 + CORRECTION * max(lag, 0.0)) / max(len(values), 1)
+    return min(max(lag, LEAST_CORRELATION), MOST_CORRELATION)
 
 
 @functools.lru_cache(1024)
 def _lengthened(lag: float, level: float) -> float:
     """Return by what factor correlation makes a percentile need more calls."""
     total, correlation = 1.0, lag
-    while correlation > NEGLIGIBLE:
+    while abs(correlation) > NEGLIGIBLE:
         total += 2 * _same_side(correlation, level)
         correlation *= lag
     return total

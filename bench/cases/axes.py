@@ -93,6 +93,7 @@ class Axis(msgspec.Struct, frozen=True):
         least: value to the least values of fields of the recipe.
         defaults: value to the values of fixed axes that the user did not name.
         needs: values of other axes without which a case does not have it.
+        requires: values that need another axis, which then has to be named too.
         step_seconds: value to the least mean seconds of a step, for the estimate of a case's duration.
         option: whether it has a separate option, as well as ``--axis``.
         absent: value that no case carries: a case without the axis has it; None where every value is carried.
@@ -119,6 +120,7 @@ class Axis(msgspec.Struct, frozen=True):
     least: Callable[[Any], dict[str, int]] = lambda value: {}
     defaults: Callable[[Any], dict[str, Any]] = lambda value: {}
     needs: Mapping[str, Any] = {}
+    requires: Mapping[Any, str] = {}
     step_seconds: Callable[[Any], float] = lambda value: 0.0
     option: bool = True
     absent: Any = None

@@ -189,10 +189,14 @@ def expand_grid(
 
 
 def check_needs(name: str, lists: Mapping[str, list[Any]]) -> None:
-    """Raise :class:`UsageError` where no case has the values of other axes that a further axis needs."""
+    """Raise :class:`UsageError` where other axes lack what a further axis, or one of its values, needs."""
     for other, value in find_axis(name).needs.items():
         if value not in lists.get(other, ()):
             raise UsageError(f"axis {name!r} means something with {other}={value} alone: add it, or leave {name} out.")
+    for value, other in find_axis(name).requires.items():
+        if value in lists[name] and other not in lists:
+            option = other.replace("_", "-")
+            raise UsageError(f"{name} {value} needs --{option} too: {find_axis(other).help}.")
 
 
 def adapt(fields: dict[str, Any], named: Collection[str]) -> dict[str, Any]:

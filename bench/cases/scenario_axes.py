@@ -60,6 +60,7 @@ register(
         setting="scenario",
         least=least,
         defaults=defaults,
+        requires={"server": "arrival_rate"},
     )
 )
 register(

@@ -41,13 +41,14 @@ def regress(
     from bench.compare.findings import evaluate, exit_code
     from bench.compare.package_changes import format_changes, package_changes
     from bench.compare.start import begin
-    from bench.environments.specification import Specification
+    from bench.environments.specification import Specification, require_shared
     from bench.records.store import Store, check_new_run, comparisons_of
     from bench.report.comparisons.regress import plots
     from bench.report.comparisons.regress.context import context
     from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
 
     specifications = Specification.parse(base), Specification.parse(head)
+    require_shared(*specifications)
     most_memory = parse_percent("memory-margin", memory_margin)
     results, resume = shared.results, shared.resume
     if run and resume:

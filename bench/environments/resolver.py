@@ -16,7 +16,15 @@ from packaging.utils import canonicalize_name
 
 from bench.environments import uv
 from bench.environments.local_source import LocalDistribution, find_local, this_python
-from bench.environments.specification import HEADLESS, RUNTIMES, ULTRALYTICS, Specification, name_of, require_measured
+from bench.environments.specification import (
+    HEADLESS,
+    REQUIRES_OPENCV,
+    RUNTIMES,
+    ULTRALYTICS,
+    Specification,
+    name_of,
+    require_measured,
+)
 from bench.errors import UsageError
 
 NO_OPENCV = 'opencv-python ; sys_platform == "never"'
@@ -89,13 +97,14 @@ def resolve(specification: Specification, exclude_newer: str = "", say: Say = la
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
     exporters = dict.fromkeys(package for name in RUNTIMES if name in names for package in RUNTIMES[name])
-    wanted += [package for package in exporters if package not in names]
+    wanted += [package for package in exporters if name_of(package) not in names]
     if any(distribution.name == "ultralytics" for distribution in local):
         return compiled(wanted, exclude_newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):
         return compiled(wanted, exclude_newer, local=local)
     with contextlib.suppress(UsageError):
-        return compiled([_headless(requirement) for requirement in wanted], exclude_newer, local=local)
+        headless = [_headless(requirement) for requirement in wanted]
+        return compiled(headless, exclude_newer, local=local, without_libgl=bool(names & {*REQUIRES_OPENCV}))
     return compiled(wanted, exclude_newer, local=local, without_libgl=True)
 
 

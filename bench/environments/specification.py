@@ -24,9 +24,12 @@ RUNTIMES = {
     "onnxruntime": ("onnx", "onnxslim"),
     "onnxruntime-gpu": ("onnx", "onnxslim"),
     "openvino": (),
-    "ncnn": ("pnnx",),
+    "ncnn": ("pnnx==20260526",),
 }
 """Distributions that run an exported format, and what Ultralytics needs to export to it."""
+
+REQUIRES_OPENCV = ("ncnn",)
+"""Distributions some releases of which require the OpenCV that needs libGL."""
 
 MEASURED = ("torch", *ULTRALYTICS, *RUNTIMES)
 """Distributions one of which a specification names."""
@@ -102,6 +105,19 @@ def require_measured(names: Iterable[str], text: str) -> None:
     if not {*MEASURED} & set(names):
         runtimes = ", ".join(RUNTIMES)
         raise UsageError(f"{text!r} names neither torch nor ultralytics: add one of them, or one of {runtimes}.")
+
+
+def require_shared(base: Specification, head: Specification) -> None:
+    """Raise :class:`UsageError` where two specifications name no package in common, so that nothing is compared.
+
+    Interpreters hold what they hold, and the package of a folder may be known only after its build.
+    """
+    sides = [{name.replace(HEADLESS, "ultralytics") for name in side.names()} for side in (base, head)]
+    if base.python or head.python or any("" in names for names in sides):
+        return
+    if not sides[0] & sides[1] & {*MEASURED}:
+        first, second = (" and ".join(sorted(names)) for names in sides)
+        raise UsageError(f"base names {first} and head names {second}: name the same package on both sides.")
 
 
 def _part(text: str) -> str | Path:

@@ -19,7 +19,7 @@ SPREAD = 0.2
 """Standard deviation of the logarithm of a call."""
 
 CELLS = (
-    *((0.5, calls, lag) for calls in (64, 400) for lag in (0.0, 0.3, 0.6)),
+    *((0.5, calls, lag) for calls in (32, 64, 400) for lag in (0.0, 0.3, 0.6)),
     *((0.9, calls, lag) for calls in (64, 200, 400) for lag in (0.0, 0.3, 0.6)),
     *((0.99, calls, lag) for calls in (662, 1500) for lag in (0.0, 0.3, 0.6)),
 )

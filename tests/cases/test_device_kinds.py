@@ -64,6 +64,13 @@ def test_what_no_kind_reads_is_refused_with_all_that_are_known(text: str) -> Non
     assert str(caught.value) == f"device {text!r} is unknown: use {known}, or several as in 0+1."
 
 
+@pytest.mark.parametrize("text", ["intel:gpu", "intel:cpu", "vulkan:0", "tpu"])
+def test_devices_of_runtimes_alone_are_unknown(text: str) -> None:
+    """Where they are missing, Ultralytics runs such a model on the CPU."""
+    with pytest.raises(UsageError, match="is unknown"):
+        parse_device(text)
+
+
 def test_kinds_do_not_mix() -> None:
     with pytest.raises(UsageError, match=r"mixes CUDA GPU and Intel GPU: the devices of one case are of one kind.$"):
         parse_device("0+xpu:1")

@@ -309,3 +309,9 @@ def test_a_rate_of_arrivals_belongs_to_the_server_alone() -> None:
         scenario_cases(scenario=["single"], arrival_rate=[5])
     with pytest.raises(UsageError, match="arrival_rate"):
         scenario_cases(arrival_rate=[5])
+
+
+@pytest.mark.parametrize("scenarios", [["server"], ["single", "server"]])
+def test_a_server_needs_a_rate_before_anything_runs(scenarios: list[object]) -> None:
+    with pytest.raises(UsageError, match=r"^scenario server needs --arrival-rate too: requests per second"):
+        scenario_cases(scenario=scenarios)

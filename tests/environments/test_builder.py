@@ -80,6 +80,12 @@ def test_a_runtime_comes_with_what_exports_to_its_format(uv):
     assert not any(package.startswith("onnx") for package in resolve(parse("torch==2.15.0")).packages)
 
 
+def test_a_runtime_that_requires_the_other_opencv_gets_the_headless_one(uv):
+    packages = resolve(parse("ncnn==1.0.1")).packages
+    assert {"ncnn==1.0.1", "pnnx==20260526", "opencv-python-headless==5.0.0"} <= set(packages)
+    assert "opencv-python==5.0.0" not in packages
+
+
 def test_the_date_goes_to_the_resolver(uv):
     resolve(parse("ultralytics==8.3.230"), "2026-01-31")
     assert all(call[call.index("--exclude-newer") + 1] == "2026-01-31" for call in uv.calls("pip compile"))

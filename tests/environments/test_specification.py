@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.environments.specification import Specification
+from bench.environments.specification import HEADLESS, Specification, require_shared
 from bench.errors import UsageError
 
 
@@ -157,3 +157,24 @@ def test_an_interpreter_by_its_path_alone():
 @pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-gpu", "openvino", "ncnn"])
 def test_a_runtime_of_exports_is_enough(name):
     assert parse(f"{name}==1.31.0").names() == (name,)
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ("torch==2.14.1", "torch==2.15.0,ultralytics==8.4.100"),
+        ("ultralytics==8.4.0", f"{HEADLESS}==8.4.100"),
+        ("onnxruntime==1.31.0,torch==2.14.1", "onnxruntime==1.32.0,torch==2.14.1"),
+        ("python:/usr/bin/python3", "torch==2.15.0"),
+    ],
+)
+def test_sides_that_share_a_package_can_be_compared(base, head):
+    require_shared(Specification.parse(base), Specification.parse(head))
+
+
+@pytest.mark.parametrize(
+    ("base", "head"), [("onnxruntime==1.31.0", "torch==2.11.0"), ("numpy==2,torch", "ultralytics")]
+)
+def test_sides_without_a_package_in_common_are_refused(base, head):
+    with pytest.raises(UsageError, match=r"^base names .* and head names .*: name the same package on both sides"):
+        require_shared(Specification.parse(base), Specification.parse(head))

@@ -26,6 +26,8 @@ INDEX = {
     "onnxslim": {"versions": ["0.1.98"], "needs": ["onnx"]},
     "onnxruntime": {"versions": ["1.31.0", "1.32.0"], "needs": []},
     "openvino": {"versions": ["2026.3.0", "2026.4.1"], "needs": []},
+    "ncnn": {"versions": ["1.0.1"], "needs": ["opencv-python"]},
+    "pnnx": {"versions": ["20260526"], "needs": []},
     "opencv-python": {"versions": ["5.0.0"], "needs": []},
     "opencv-python-headless": {"versions": ["5.0.0"], "needs": []},
 }

@@ -22,8 +22,8 @@ COLUMNS = ("Case", "Calls", "Median", "p90", "p99", "p99 at half load, modelled"
 
 NOTE = (
     "p90 is the time that 90 % of the calls do not exceed. Each percentile has its 95 % interval from the calls of the "
-    "window, without any assumed distribution; calls that follow each other count less. A dash says how many such "
-    "calls it takes, in each process. Of a server, latency counts from the arrival, the wait in the queue included. "
+    "window, without any assumed distribution; calls that follow each other count less. A dash says how many calls "
+    "it takes, in each process. Of a server, latency counts from the arrival, the wait in the queue included. "
     "The last column is a model: requests arrive at random, half as fast as the calls of the window could serve them."
 )
 
@@ -72,7 +72,7 @@ def _percentiles(row: dict[str, Any], processes: Sequence[Record]) -> list[str]:
             ends = labels.ends(SECONDS, low, high)
             cells.append(f"{SECONDS.show(float(point))} ({ends})" if ends else SECONDS.show(float(point)))
         else:
-            needed = max(latency.calls_needed_of(calls, level) for calls in map(latency.latencies, processes) if calls)
+            needed = latency.calls_needed(level)
             cells.append(f"{labels.NONE} needs {needed:,} {'each' if len(processes) > 1 else 'calls'}")
     return cells
 

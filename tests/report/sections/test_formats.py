@@ -111,12 +111,12 @@ def test_without_exports_and_long_windows_there_is_no_section() -> None:
 
 
 def test_table_of_latency() -> None:
-    table = latency.build(machine([predicted({}, 0.02), predicted({"scenario": "single"}, 0.02, count=20)]))
+    table = latency.build(machine([predicted({}, 0.02, count=700), predicted({"scenario": "single"}, 0.02, count=40)]))
     assert table is not None and len(table.plots) == 1
     long, short = table.rows
-    assert long[1] == "400" and all(" to " in cell for cell in long[2:5])
-    assert short[1] == "20" and " to " in short[2]
-    assert short[3].startswith("— needs 3") and short[4].startswith("— needs ")
+    assert long[1] == "700" and all(" to " in cell for cell in long[2:5])
+    assert short[1] == "40" and " to " in short[2]
+    assert short[3:5] == ("— needs 64 calls", "— needs 662 calls")
     assert long[5].endswith(" ms") and short[5] == "—"
     assert float(long[5].split()[0]) > float(long[3].split()[0]), "a queue has a longer tail"
 
@@ -128,7 +128,7 @@ def test_a_server_is_measured_and_not_modelled() -> None:
 
 
 def test_many_cases_are_drawn_in_two_figures() -> None:
-    records = [predicted({"threads": number}, 0.02, count=60) for number in range(1, 20)]
+    records = [predicted({"threads": number}, 0.02, count=64) for number in range(1, 20)]
     table = latency.build(machine(records))
     assert table is not None and len(table.rows) == 19
     assert [plot.key for plot in table.plots] == ["latency", "latency-2"]

@@ -102,11 +102,13 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
         shape: tuple[int, ...] = ()
         images: Any = None  # of a call that is not timed
         timed = False
+        marked = False  # whether the calls within are marked
 
         def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
             self.shape = tuple(im.shape)
             if not self.timed:
                 self.images = im
+            if self.marked or not self.timed:
                 return super().inference(im, *args, **kwargs)
             session.phase_ended("preprocess")
             predictions = super().inference(im, *args, **kwargs)
@@ -243,6 +245,7 @@ def predict_exported(session: Session, model: Model) -> None:
     session.extra["parity"] = exported.compare(predictor, runs)
     session.ready(runs, accumulation_steps=1, required=exported.required(), hints=exported.hints(predictor))
     loop.bare = exported.bare(predictor) if session.job.bare else None
+    exported.mark(predictor)
     predictor.timed = True
     try:
         loop.run(predictor)

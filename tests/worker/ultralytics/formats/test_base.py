@@ -64,7 +64,7 @@ def refusal(name: str, kind: str = "cpu", making: bool = True, **axes: Any) -> C
 def test_packages_are_asked_for_last_and_settle_the_format_alone() -> None:
     refused = refusal("ncnn")
     assert (refused.status, refused.scope) == ("unsupported", ("mode", "format"))
-    assert "pip install ncnn pnnx" in refused.reason
+    assert "pip install ncnn 'pnnx==20260526', or the extra ncnn" in refused.reason
 
 
 @pytest.mark.usefixtures("ultralytics")

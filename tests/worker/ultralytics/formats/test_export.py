@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_an_export_is_whole_under_its_name_and_leaves_nothing_else(fake: Any, tm
     assert set(details["packages"]) == {"ultralytics", "torch"}
     assert len(folder.name) == 12 and fake.left() == [folder.name]
     assert sorted(path.name for path in tmp_path.glob("mine*")) == ["mine.pt"], "nothing next to the user's file"
+
+
+def test_a_run_notes_its_use_and_deletes_what_nobody_used(fake: Any) -> None:
+    folder, other = Path(fake.provide()["folder"]), Path(fake.provide(batch=4)["folder"])
+    for place in (folder, other):
+        os.utime(place / export.MADE, (1.7e9, 1.7e9))  # years ago
+    assert fake.provide()["made"] is False
+    assert fake.left() == [folder.name]
 
 
 def test_a_second_run_exports_nothing(fake: Any) -> None:

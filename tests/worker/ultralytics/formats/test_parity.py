@@ -66,6 +66,60 @@ def test_outputs_of_another_model_are_invalid(reference: Any, tmp_path: Path, pa
     assert caught.value.reason.startswith("The exported model differs from the original: relative distance ")
 
 
+def small_network() -> Any:
+    """A network that puts out boxes of 160 px and scores of two classes, for 50 places."""
+    import torch
+
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.SiLU(), torch.nn.Conv2d(8, 6, 1), torch.nn.Flatten(2)]
+    network = torch.nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        layers[2].weight[:4] *= 100  # type: ignore[index, operator]
+    return network
+
+
+@pytest.mark.parametrize(
+    ("precision", "passes"), [("float64", True), ("float32", True), ("float16", False), ("bfloat16", False)]
+)
+def test_a_graph_that_runs_in_16_bits_never_passes_as_float32(tmp_path: Path, precision: str, passes: bool) -> None:
+    import copy
+
+    import torch
+
+    images, network = torch.rand(2, 3, 8, 8), small_network()
+    with torch.inference_mode():
+        raw = network(images)
+        half = parity.distance_of_half(network, lambda: [network(images)], [raw], DETECT)
+        assert torch.equal(network(images), raw), "the rounding is over"
+        dtype = getattr(torch, precision)
+        other = copy.deepcopy(network).to(dtype)(images.to(dtype)).float()
+    parity.save(tmp_path, images, [raw])
+    apart = distances(tmp_path, other)
+    assert 1e-5 < half < 1e-2
+    if passes:
+        assert parity.check(apart, "off", 160, half)["limit"] == pytest.approx(min(half / 20, 1e-4), rel=1e-3)
+        return
+    with pytest.raises(CaseRejected, match="differs from the original"):
+        parity.check({**apart, "score_max": 0.0, "box_p99_px": 0.0}, "off", 160, half)
+    amp = {"float16": "on", "bfloat16": "bf16"}[precision]
+    assert parity.check(apart, amp, 160, half)["limit"] is None
+
+
+@pytest.mark.parametrize(
+    ("half", "limit"),
+    [(2e-5, 1e-6), (0.3, 1e-4), (float("inf"), 1e-4), (float("nan"), 1e-4), (0.0, 1e-6), (None, 1e-4)],
+)
+def test_the_limit_follows_from_the_distance_of_float16(half: float | None, limit: float) -> None:
+    assert parity.limit_of(half) == limit
+
+
+def test_weights_that_put_out_the_same_in_any_precision_are_not_judged_by_it(reference: Any, tmp_path: Path) -> None:
+    """As those of a checkpoint that was never trained: its boxes are the places, and its scores are nothing."""
+    apart = distances(tmp_path, reference * (1 + 1e-7))
+    assert parity.check(apart, "off", 160, half=7e-8)["limit"] == 1e-6
+    assert parity.check(apart, "bf16", 160, half=7e-8)["limit"] is None
+
+
 def test_one_wrong_image_of_a_batch_is_invalid(reference: Any, tmp_path: Path) -> None:
     other = reference.clone()
     other[1] = 0.0  # as a batch that is padded with zeros

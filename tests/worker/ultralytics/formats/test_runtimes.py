@@ -258,3 +258,111 @@ def test_torchscript_has_the_types_of_its_weights() -> None:
     reading = runtime.read_back(SimpleNamespace(model=layer, device="cpu"), {"amp": "off"})
     assert (reading.amp, reading.threads, reading.provider) == ("off", torch.get_num_threads(), "torch")
     assert runtime.read_back(SimpleNamespace(model=layer.half(), device="cpu"), {"amp": "off"}).amp == "on"
+
+
+# The phase forward
+
+
+class Events(list[str]):
+    """What was called, in its order, the marks of the phase included."""
+
+    def call(self, name: str, result: Any = None) -> Any:
+        def called(*arguments: Any, **named: Any) -> Any:
+            self.append(name)
+            return result
+
+        return called
+
+    def mark(self, name: str, backend: Any) -> None:
+        find(name).mark(backend, lambda: self.append("began"), lambda: self.append("ended"))
+
+
+def test_forward_of_onnx_is_the_run_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Events()
+    session = onnx_session(monkeypatch)
+    session.run, session.run_with_iobinding = events.call("run", [1]), events.call("bound")
+    backend = SimpleNamespace(session=session, device="cpu")
+    bare = find("onnx").bare(backend, numpy.ones((1, 3, 2, 2), numpy.float32))
+    events.mark("onnx", backend)
+    assert backend.session.run(None, {}) == [1]
+    backend.session.run_with_iobinding(None)
+    assert events == ["began", "run", "ended", "began", "bound", "ended"]
+    assert bare() == [1] and events[6:] == ["run"], "the loop of the check is not marked"
+    assert find("onnx").read_back(backend, {"types": {"f32": 64}, "amp": "off"}).threads == 3
+
+
+def test_forward_of_openvino_is_the_call_of_the_compiled_model() -> None:
+    class Compiled:
+        def __init__(self, properties: Any) -> None:
+            vars(self).update(vars(properties))
+
+        def __call__(self, images: Any) -> str:
+            events.append("infer")
+            return f"outputs of {images}"
+
+    events, backend = Events(), openvino_backend(["jit_f32"])
+    backend.ov_compiled_model = Compiled(backend.ov_compiled_model)
+    bare = find("openvino").bare(backend, "array")
+    events.mark("openvino", backend)
+    assert backend.ov_compiled_model("images") == "outputs of images"
+    assert events == ["began", "infer", "ended"]
+    assert bare() == "outputs of array" and events[3:] == ["infer"]
+    assert find("openvino").read_back(backend, {"amp": "off"}).threads == 2
+
+
+class FakeExtractor:
+    def __init__(self, events: Events) -> None:
+        self.input, self.extract = events.call("input"), events.call("extract", (0, "output"))
+
+    def __enter__(self) -> FakeExtractor:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        pass
+
+
+def test_forward_of_ncnn_is_the_extraction_of_each_output() -> None:
+    events, net = Events(), FakeNet()
+    names = {"input_names": lambda: ["in0"], "output_names": lambda: ["out1", "out0"]}
+    vars(net).update(create_extractor=lambda: FakeExtractor(events), **names)
+    backend = SimpleNamespace(net=net, pyncnn=SimpleNamespace(Mat=lambda image: image))
+    bare = find("ncnn").bare(backend, [0])
+    events.mark("ncnn", backend)
+    with backend.net.create_extractor() as extractor:
+        extractor.input("in0", 0)
+        assert [extractor.extract(name)[1] for name in sorted(backend.net.output_names())] == ["output"] * 2
+    assert events == ["input", *["began", "extract", "ended"] * 2]
+    del events[:]
+    assert bare() == [["output", "output"]] and events == ["input", "extract", "extract"]
+    assert find("ncnn").read_back(backend, {"amp": "off"}).threads == 8
+
+
+def test_forward_of_litert_coreml_and_engine() -> None:
+    events = Events()
+    interpreter = SimpleNamespace(
+        set_tensor=events.call("set"), invoke=events.call("invoke"), get_tensor=events.call("get")
+    )
+    litert = SimpleNamespace(
+        interpreter=interpreter, nhwc=False, input_details=[{"index": 0}], output_details=[{"index": 1}]
+    )
+    bare = find("litert").bare(litert, numpy.ones((1, 3, 2, 2)))
+    events.mark("litert", litert)
+    bare()
+    litert.interpreter.invoke()
+    assert events == ["set", "invoke", "get", "began", "invoke", "ended"]
+    del events[:]
+    coreml = coreml_backend("CPU_AND_NE")
+    coreml.model.predict = events.call("predict")
+    events.mark("coreml", coreml)
+    coreml.model.predict([])
+    engine = SimpleNamespace(forward=events.call("forward"))
+    events.mark("engine", engine)
+    engine.forward(None)
+    assert events == ["began", "predict", "ended", "began", "forward", "ended"]
+
+
+def test_forward_of_torchscript_is_the_call_of_the_backend() -> None:
+    events = Events()
+    backend = SimpleNamespace(forward=events.call("forward", "outputs"))
+    events.mark("torchscript", backend)
+    assert backend.forward("images") == "outputs" and events == ["began", "forward", "ended"]

@@ -117,12 +117,27 @@ class Runtime:
         """
         raise NotImplementedError
 
+    def calls(self, backend: Any) -> tuple[tuple[Any, str], ...]:
+        """Return the calls of the runtime that the phase ``forward`` is made of: owners and names of attributes.
+
+        Conversions between torch and the runtime lie outside. The backend's own call is the runtime's where it converts
+        nothing.
+        """
+        return ((backend, "forward"),)
+
+    def mark(self, backend: Any, began: Callable[[], None], ended: Callable[[], None]) -> None:
+        """Mark where each call of the runtime begins and ends, on the loaded backend."""
+        for owner, name in self.calls(backend):
+            setattr(owner, name, MarkedCall(getattr(owner, name), began, ended))
+
     def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
         """Return a function that runs the loaded model by the runtime alone, for the check of ``selfcheck``.
 
         Args:
             backend: of Ultralytics.
             array: input images, as a float32 array of shape (N, C, H, W).
+
+        Call it before :meth:`mark`, so that the function's own calls are not marked.
         """
         raise NotImplementedError
 
@@ -145,6 +160,23 @@ class Runtime:
         ours = f", or the extra {extra} of yolopace" if extra else ""
         names = ", ".join(module for module in wanted if importlib.util.find_spec(module) is None)
         return f"format {self.name} needs packages that {sys.executable} lacks ({names}): pip install {line}{ours}."
+
+
+class MarkedCall:
+    """A call with marks where it begins and ends; other attributes are those of what is called."""
+
+    def __init__(self, call: Any, began: Callable[[], None], ended: Callable[[], None]) -> None:
+        self._call, self._began, self._ended = call, began, ended
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call it, and mark begin and end."""
+        self._began()
+        result = self._call(*arguments, **named)
+        self._ended()
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
 
 
 def forbid_installs() -> None:

@@ -36,6 +36,10 @@ class CoreMl(Runtime):
         device = "cpu" if unit == wanted else f"{unit} of CoreML"
         return Reading(amp, device, None, unit, "" if amp == facts["amp"] else "the exported file has that precision")
 
+    def calls(self, backend: Any) -> tuple[tuple[Any, str], ...]:
+        """Return the call of the model."""
+        return ((backend.model, "predict"),)
+
     def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
         """Run the model on pictures, as the exported file takes them."""
         import numpy
@@ -43,7 +47,8 @@ class CoreMl(Runtime):
 
         pictures = [Image.fromarray(numpy.uint8(image.transpose(1, 2, 0) * 255)) for image in array]
         inputs = [{backend.input_name: picture} for picture in pictures]
-        return lambda: backend.model.predict(inputs)
+        predict = backend.model.predict
+        return lambda: predict(inputs)
 
 
 RUNTIME = CoreMl()

@@ -50,10 +50,10 @@ class Engine(Runtime):
         """Replay the graph of the engine, or execute it, and wait for it."""
         import torch
 
-        images = torch.from_numpy(array).to(backend.device)
+        images, forward = torch.from_numpy(array).to(backend.device), backend.forward
 
         def run() -> Any:
-            outputs = backend.forward(images)
+            outputs = forward(images)
             torch.cuda.synchronize(backend.device)
             return outputs
 

@@ -25,12 +25,12 @@ from ..expected_settings import HINTS, SCOPE
 from ..models import Model, shape_of
 from . import find, format_of, parity, weights
 from .base import Runtime, check, forbid_installs
+from .cache import MADE, note_use, prune
 from .weights import new_predictor, pool_of, sample_of, seeded
 
-SCHEME = 1
+SCHEME = 2
 """Number of the way in which exports are made; another number makes all of them again."""
 
-MADE = "made.json"
 LEAST_FREE = 32 * 2**20
 """Free bytes below which a failed export is taken for one without room."""
 
@@ -68,6 +68,8 @@ def provide(job: ExportJob) -> dict[str, Any]:
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(job.root) / name
     made = intact(folder, key)
+    note_use(folder)
+    prune(Path(job.root))
     if made is not None:
         return {**made, **place(folder, made), "made": False}
     try:
@@ -261,10 +263,15 @@ def original(saved: Model, named: Model, job: ExportJob, folder: Path) -> tuple[
     images = parity.images(
         photographs(named, job.data)[: job.case["batch"]], job.case["imgsz"], models.channels(network)
     )
-    with torch.inference_mode():
-        raw = parity.kept(predictor.model(images), named.task.name)
-    parity.save(folder, images, raw)
     facts = read_settings.describe(predictor)
+
+    def run() -> list[Any]:
+        with torch.inference_mode():
+            return parity.kept(predictor.model(images), named.task.name)
+
+    raw = run()
+    parity.save(folder, images, raw)
+    facts["half_distance"] = parity.distance_of_half(read_settings.network(predictor), run, raw, facts)
     facts["gflops"] = read_settings.count_gflops(read_settings.network(predictor), job.case["imgsz"])
     return folder / parity.FILE, {**facts, "task": named.task.name}
 

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from .... import effective_settings
+from ....monitors.system import try_read
 from ....timing.session import Session
 from .. import read_settings
 from . import find, format_of, parity
 from .base import Reading, Runtime, busy_threads, check, forbid_installs
+from .cache import hold
 
 RECORDED = ("format", "seconds", "bytes", "made", "arguments", "packages")
 """Details of an export that a record keeps."""
+
+
+OF_EXPORT = ("task", "gflops", "half_distance")
+"""Facts of the original that are no settings."""
 
 
 class ExportedModel:
@@ -39,6 +45,7 @@ class ExportedModel:
         self._calls: list[tuple[int, ...]] = []
         self._facts: dict[str, Any] = {}
         self._busy: int | None = None
+        self._held = hold(Path(self.export["folder"]))
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -78,6 +85,12 @@ class ExportedModel:
         images = predictor.images.cpu().float().numpy()
         return self.runtime.bare(predictor.model.backend, images)
 
+    def mark(self, predictor: Any) -> None:
+        """End the phases ``preprocess`` and ``forward`` where the runtime's own calls begin and end."""
+        ended = self.session.phase_ended
+        self.runtime.mark(predictor.model.backend, lambda: ended("preprocess"), lambda: ended("forward"))
+        predictor.marked = True
+
     @property
     def facts(self) -> dict[str, Any]:
         """Facts of the export for the record."""
@@ -94,7 +107,11 @@ class ExportedModel:
         case = self.session.case
         folder = Path(self.export["folder"])
         distance = parity.compare(predictor.model, folder, case["batch"], self.export["model"], case["imgsz"])
-        return parity.check(distance, case["amp"], case["imgsz"]) if runs["amp"] == case["amp"] else distance
+        if runs["amp"] != case["amp"]:
+            return distance
+        facts = try_read(self.session.device.info) or {}
+        half = None if facts.get("tf32") else self.export["model"].get("half_distance")
+        return parity.check(distance, case["amp"], case["imgsz"], half)
 
     def _read(self, predictor: Any) -> Reading:
         return self.runtime.read_back(predictor.model.backend, self._facts)
@@ -121,7 +138,7 @@ class ExportedModel:
             "nms": "embedded" if inside else read_settings.suppression(original["head"], end2end),
             "warmed_up": bool(predictor.done_warmup),
             "integrations": read_settings.integrations(predictor.callbacks),
-            **{name: value for name, value in original.items() if name not in ("task", "gflops")},
+            **{name: value for name, value in original.items() if name not in OF_EXPORT},
             "end2end": end2end,
             "threads": self._busy if reading.threads is None else reading.threads,
             "provider": reading.provider,

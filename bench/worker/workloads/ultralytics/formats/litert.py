@@ -43,15 +43,20 @@ class LiteRt(Runtime):
         why = f"its tensors are {', '.join(sorted(names))}" if reduced else ""
         return Reading(amp, "cpu", None, "CPU", why)
 
+    def calls(self, backend: Any) -> tuple[tuple[Any, str], ...]:
+        """Return the call of the interpreter that computes."""
+        return ((backend.interpreter, "invoke"),)
+
     def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
         """Run the interpreter."""
         interpreter, index = backend.interpreter, backend.input_details[0]["index"]
+        invoke = interpreter.invoke
         images = array.transpose(0, 2, 3, 1) if backend.nhwc else array
         outputs = [item["index"] for item in backend.output_details]
 
         def run() -> Any:
             interpreter.set_tensor(index, images)
-            interpreter.invoke()
+            invoke()
             return [interpreter.get_tensor(output) for output in outputs]
 
         return run

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .base import Reading, Runtime, replaced
+from .base import MarkedCall, Reading, Runtime, replaced
 
 HALVES = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
 """Options of a network by which it computes or stores in 16 bits where the CPU can."""
@@ -19,8 +19,9 @@ class Ncnn(Runtime):
     title = "NCNN"
     suffix = "_ncnn_model"
     packages = (("ncnn", "ncnn"),)
-    export_packages = (("pnnx", "pnnx"),)
+    export_packages = (("pnnx", "pnnx==20260526"),)  # as Ultralytics pins it: exports of a later one crashed
     recorded = ("ncnn", "pnnx")
+    extra = "ncnn"
     one_image = True
 
     @contextlib.contextmanager
@@ -49,6 +50,10 @@ class Ncnn(Runtime):
         why = f"NCNN has {', '.join(halves)}" if halves else ""
         return Reading("on" if halves else "off", device, int(options.num_threads), device.upper(), why)
 
+    def mark(self, backend: Any, began: Callable[[], None], ended: Callable[[], None]) -> None:
+        """Mark the extraction of each output, which computes; a network makes an extractor for each image."""
+        backend.net = _MarkedNet(backend.net, began, ended)
+
     def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
         """Run the images through extractors of the network."""
         net, matrix = backend.net, backend.pyncnn.Mat
@@ -63,6 +68,37 @@ class Ncnn(Runtime):
             return results
 
         return run
+
+
+class _MarkedNet:
+    """A network of NCNN whose extractors are marked."""
+
+    def __init__(self, net: Any, *marks: Callable[[], None]) -> None:
+        self._net, self._marks = net, marks
+
+    def create_extractor(self) -> _MarkedExtractor:
+        return _MarkedExtractor(self._net.create_extractor(), *self._marks)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._net, name)
+
+
+class _MarkedExtractor:
+    """An extractor of NCNN whose extractions are marked."""
+
+    def __init__(self, extractor: Any, *marks: Callable[[], None]) -> None:
+        self._extractor = extractor
+        self.extract = MarkedCall(extractor.extract, *marks)
+
+    def __enter__(self) -> _MarkedExtractor:
+        self._extractor.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> Any:
+        return self._extractor.__exit__(*raised)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._extractor, name)
 
 
 RUNTIME = Ncnn()

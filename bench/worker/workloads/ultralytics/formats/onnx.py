@@ -82,11 +82,14 @@ class Onnx(Runtime):
         shape = next(item.shape for item in session.get_inputs())
         return Reading(amp, device, threads, providers[0], why, {"types": facts["types"], "input": list(shape)})
 
+    def calls(self, backend: Any) -> tuple[tuple[Any, str], ...]:
+        """Return the two calls by which a session runs; the second one is of accelerators."""
+        return (backend.session, "run"), (backend.session, "run_with_iobinding")
+
     def bare(self, backend: Any, array: Any) -> Callable[[], Any]:
         """Run the session."""
-        session = backend.session
-        inputs = {session.get_inputs()[0].name: array}
-        return lambda: session.run(None, inputs)
+        run, inputs = backend.session.run, {backend.session.get_inputs()[0].name: array}
+        return lambda: run(None, inputs)
 
 
 def count_types(file: str) -> dict[str, int]:

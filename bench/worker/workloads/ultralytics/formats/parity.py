@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,13 @@ from ....rejection import CaseRejected
 from .. import tasks
 
 LIMIT = 1e-4
-"""Largest relative distance of outputs in float32: five runtimes were at 7e-6 to 2.3e-5."""
+"""Largest relative distance of outputs in float32, for models that float16 moves far: runtimes were at most at 3e-5."""
+
+HALF_SHARE = 1 / 20
+"""The same as a share of the distance at which float16 is: runtimes were at 0.0008 to 0.008 of it."""
+
+LEAST_LIMIT = 1e-6
+"""Least limit. Weights that were never trained put out nearly the same in any precision, but for rounding."""
 
 BOX_LIMIT = 0.05 / 160
 """Largest 99th percentile of the distances of box coordinates in float32, as a share of the image size."""
@@ -95,10 +103,9 @@ def compare(model: Any, folder: Path, batch: int, facts: dict[str, Any], imgsz: 
         raise CaseRejected("invalid", f"The exported model puts out tensors of shape {shapes}, as the original does.")
     if not all(bool(torch.isfinite(out).all()) for out in ours):
         raise CaseRejected("invalid", "The exported model puts out numbers that are not finite.")
-    pairs = [(out, original[places]) for out, original in zip(ours, reference)]
-    pairs[0] = in_order(*pairs[0], facts)
+    pairs = paired(ours, [original[places] for original in reference], facts)
     distances: dict[str, float | None] = {
-        "relative_l2": rounded(max(relative_distance(out, original) for out, original in pairs)),
+        "relative_l2": farthest(pairs),
         "box_p99_px": None,
         "score_max": None,
     }
@@ -110,6 +117,57 @@ def compare(model: Any, folder: Path, batch: int, facts: dict[str, Any], imgsz: 
         distances["box_p99_px"] = rounded(float(torch.quantile(sample(shifts), 0.99)) * scale)
         out, original = out[:, 4:end], original[:, 4:end]
     return {**distances, "score_max": rounded(float((out - original).abs().max()))}
+
+
+def distance_of_half(network: Any, run: Callable[[], list[Any]], raw: list[Any], facts: dict[str, Any]) -> float:
+    """Return the relative distance of a network's outputs where each layer rounds its output to float16.
+
+    Args:
+        network: module of torch, in float32.
+        run: runs it on the images of the comparison, and returns its outputs.
+        raw: its outputs in float32.
+        facts: see :func:`compare`.
+    """
+    import torch
+
+    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output: output.half().float())
+        for layer in network.modules()
+        if isinstance(layer, kinds)
+    ]
+    try:
+        return farthest(paired(run(), raw, facts))
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def limit_of(half: float | None) -> float:
+    """Return the largest relative distance of outputs in float32.
+
+    Args:
+        half: result of :func:`distance_of_half`; None where float32 itself is rounded further, as by TF32.
+    """
+    if half is None or not math.isfinite(half):
+        return LIMIT
+    return rounded(min(LIMIT, max(LEAST_LIMIT, half * HALF_SHARE)))
+
+
+def shows_precision(half: float | None) -> bool:
+    """Whether outputs depend on the precision, so that a reduced one shows in them."""
+    return half is None or not half * HALF_SHARE < LEAST_LIMIT
+
+
+def paired(ours: list[Any], reference: list[Any], facts: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Return pairs of outputs and those of the original, the predictions in one order."""
+    pairs = list(zip(ours, reference, strict=True))
+    return [in_order(*pairs[0], facts), *pairs[1:]]
+
+
+def farthest(pairs: list[tuple[Any, Any]]) -> float:
+    """Return the largest relative distance of pairs of outputs."""
+    return rounded(max(relative_distance(out, original) for out, original in pairs))
 
 
 def rounded(value: float) -> float:
@@ -147,13 +205,16 @@ def relative_distance(ours: Any, original: Any) -> float:
     return float((ours.double() - original.double()).norm()) / (size or 1.0)
 
 
-def check(distances: dict[str, float | None], amp: str, imgsz: int) -> dict[str, float | None]:
+def check(
+    distances: dict[str, float | None], amp: str, imgsz: int, half: float | None = None
+) -> dict[str, float | None]:
     """Return the distance of an export with its limit, as a record has it.
 
     Args:
         distances: result of :func:`compare`.
         amp: precision of the case.
         imgsz: size of the images.
+        half: see :func:`limit_of`.
 
     Raises:
         CaseRejected: ``invalid`` for outputs in float32 that differ from the original's; ``substituted`` for a reduced
@@ -161,13 +222,14 @@ def check(distances: dict[str, float | None], amp: str, imgsz: int) -> dict[str,
     """
     distance, shift, score = distances["relative_l2"], distances["box_p99_px"], distances["score_max"]
     assert distance is not None and score is not None
+    limit = limit_of(half)
     if amp != "off":
-        if distance <= LIMIT and score <= SCORE_LIMIT:
+        if shows_precision(half) and distance <= limit and score <= SCORE_LIMIT:
             reason = f"amp {amp} requested, amp off would run: the outputs are those of float32 (relative distance"
             raise CaseRejected("substituted", f"{reason} {distance:.2g}).")
         return {**distances, "limit": None}
-    if distance > LIMIT or score > SCORE_LIMIT or (shift is not None and shift > BOX_LIMIT * imgsz):
-        text = f"The exported model differs from the original: relative distance {distance:.2g}, at most {LIMIT:g}"
+    if distance > limit or score > SCORE_LIMIT or (shift is not None and shift > BOX_LIMIT * imgsz):
+        text = f"The exported model differs from the original: relative distance {distance:.2g}, at most {limit:.2g}"
         boxes = "" if shift is None else f"; boxes {shift:.2g} px, at most {BOX_LIMIT * imgsz:.2g}"
         raise CaseRejected("invalid", f"{text}; scores {score:.2g}, at most {SCORE_LIMIT:g}{boxes}.")
-    return {**distances, "limit": LIMIT}
+    return {**distances, "limit": limit}
