@@ -2,17 +2,20 @@
 
 from .atomic import encoded, formatted, write_whole
 from .decoding import without_collecting
+from .index import MANY, FolderState
 from .reading import (
     UNREADABLE,
     comparisons_of,
     decode_file,
     files,
     fleet_runs,
+    left_out,
     read,
     read_calibrations,
     read_ceilings,
     read_comparison,
     read_comparisons,
+    read_files,
     read_fleet,
     read_options,
     read_tunings,
@@ -21,7 +24,9 @@ from .runs import check_new_run, new_run_name, resolve_run, runs
 from .writing import Received, Store, Stored, keep_calibrations
 
 __all__ = [
+    "MANY",
     "UNREADABLE",
+    "FolderState",
     "Received",
     "Store",
     "Stored",
@@ -33,12 +38,14 @@ __all__ = [
     "fleet_runs",
     "formatted",
     "keep_calibrations",
+    "left_out",
     "new_run_name",
     "read",
     "read_calibrations",
     "read_ceilings",
     "read_comparison",
     "read_comparisons",
+    "read_files",
     "read_fleet",
     "read_options",
     "read_tunings",
