@@ -162,7 +162,7 @@ def read(folders: Sequence[Folder], settings: Settings, spread: Map) -> tuple[Se
             rest.setdefault(record.run, []).append(record)
     whole = [Run(name=run, records=sorted(rest[run], key=lambda record: record.started)) for run in rest]
     indexed = [folder.in_folder(path) for folder, (path, _) in zip(alone, folders, strict=True) if folder is not None]
-    return IndexedRecords([*indexed, *whole], functools.partial(_one, settings)), complaints
+    return IndexedRecords([*indexed, *whole], functools.partial(_one, settings, {})), complaints
 
 
 def _records(folder: Folder) -> tuple[list[tuple[Path, Record]], list[tuple[Path, str]]]:
@@ -170,9 +170,9 @@ def _records(folder: Folder) -> tuple[list[tuple[Path, Record]], list[tuple[Path
     return store.read_files(path / name for name in names)
 
 
-def _one(settings: Settings, file: Path) -> Record:
-    """Read a record that has an index."""
-    records, _ = store.read_files([file])
+def _one(settings: Settings, known: store.Known, file: Path) -> Record:
+    """Read a record that has an index; ``known`` has parts of others."""
+    records, _ = store.read_files([file], known)
     if not records:
         raise UsageError(f"{file} was changed while it was read: run the command again.")
     return settings.stamp([records[0][1]])[0]

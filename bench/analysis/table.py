@@ -219,6 +219,27 @@ def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
     return [[processes[number] for number in sorted(processes)] for processes in groups.values()]
 
 
+def cases_at(records: Sequence[Record], places: Iterable[int]) -> dict[int, list[Record]]:
+    """Return the records of the cases that have a record at some places, by these places, in the order of cases."""
+    wanted = {int(place) for place in places}
+    if isinstance(records, IndexedRecords):
+        groups = _places_by_case(records)
+        return {place: [records[other] for other in case] for place, case in groups.items() if place in wanted}
+    return {place: [record for _, record in case] for case in by_case(records) for place, _ in case if place in wanted}
+
+
+@functools.lru_cache(1)
+def _places_by_case(records: IndexedRecords) -> dict[int, list[int]]:
+    """Return the places of all records of a case by the place of each of them, in the order of cases."""
+    groups: dict[int, list[int]] = {}
+    for start, run in zip(records.starts, records.runs, strict=False):
+        cases = [[place for place, _ in case] for case in by_case(run.records)] if run.records else run.cases
+        for case in cases:
+            places = [start + place for place in case]
+            groups.update(dict.fromkeys(places, places))
+    return groups
+
+
 def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     """The row of a case, from the records of its processes in one run."""
     measured = measured_only(processes)

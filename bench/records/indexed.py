@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -80,15 +81,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexedRecords(Sequence[Record]):
-    """Records of several runs in the order of measurement; a record with a file is read each time it is asked for."""
+    """Records of several runs in the order of measurement; one with an index is read when it is first asked for."""
 
     def __init__(self, runs: Iterable[Run], read: Callable[[Path], Record]) -> None:
         """Take runs of different names, and a function that reads the record in a file."""
         self.runs = sorted((run for run in runs if run.facts), key=lambda run: run.name)
         self.starts = list(itertools.accumulate((len(run.facts) for run in self.runs), initial=0))
         self.read = read
+        self._known: dict[int, Record] = {}
 
-    @property
+    @functools.cached_property
     def facts(self) -> list[Facts]:
         """Facts of all records."""
         return [facts for run in self.runs for facts in run.facts]
@@ -112,10 +114,13 @@ class IndexedRecords(Sequence[Record]):
         run, own = self.runs[number], place - self.starts[number]
         if run.records:
             return run.records[own]
+        if place in self._known:
+            return self._known[place]
         file = run.folder / run.names[own]
         facts, record = run.kept[own], self.read(file)
         if (record.run, record.case.id, record.outcome) != (facts.run, facts.case.id, facts.outcome):
             raise UsageError(f"{file} was changed while it was read: run the command again.")
+        self._known[place] = record
         return record
 
     def only(self, wanted: Callable[[Facts], bool]) -> IndexedRecords:
@@ -126,6 +131,14 @@ class IndexedRecords(Sequence[Record]):
         """Return these records with a change of those that have no index."""
         runs = [msgspec.structs.replace(run, records=change(run.records)) for run in self.runs]
         return IndexedRecords(runs, self.read)
+
+
+@overload
+def facts_of(records: Sequence[Record]) -> Sequence[Facts]: ...
+
+
+@overload
+def facts_of(records: Iterable[Record]) -> Iterable[Facts]: ...
 
 
 def facts_of(records: Iterable[Record]) -> Iterable[Facts]:

@@ -1,7 +1,7 @@
 """Reading and writing below ``results/``: one folder per run, one JSON file per record."""
 
 from .atomic import encoded, formatted, write_whole
-from .decoding import without_collecting
+from .decoding import Known, without_collecting
 from .index import MANY, FolderState
 from .reading import (
     UNREADABLE,
@@ -27,6 +27,7 @@ __all__ = [
     "MANY",
     "UNREADABLE",
     "FolderState",
+    "Known",
     "Received",
     "Store",
     "Stored",

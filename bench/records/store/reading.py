@@ -229,14 +229,15 @@ def calibration_file(folder: Path, machine: Machine) -> Path | None:
 
 
 def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[str]]:
-    read, unreadable = _read_files(files(sources, kind), kind)
+    read, unreadable = _read_files(files(sources, kind), kind, {})
     return [item for _, item in read], [left_out(file, why) for file, why in unreadable]
 
 
-def _read_files(paths: Iterable[Path], kind: Kind[Item]) -> tuple[list[tuple[Path, Item]], list[tuple[Path, str]]]:
+def _read_files(
+    paths: Iterable[Path], kind: Kind[Item], known: Known
+) -> tuple[list[tuple[Path, Item]], list[tuple[Path, str]]]:
     items: list[tuple[Path, Item]] = []
     unreadable = []
-    known: Known = {}
     with without_collecting():
         for file in paths:
             try:
@@ -248,13 +249,19 @@ def _read_files(paths: Iterable[Path], kind: Kind[Item]) -> tuple[list[tuple[Pat
         return sorted(items, key=lambda item: kind.order(item[1])), unreadable
 
 
-def read_files(paths: Iterable[Path]) -> tuple[list[tuple[Path, Record]], list[tuple[Path, str]]]:
+def read_files(
+    paths: Iterable[Path], known: Known | None = None
+) -> tuple[list[tuple[Path, Record]], list[tuple[Path, str]]]:
     """Read the records in some files, with the file of each, in the order of measurement.
+
+    Args:
+        paths: of the files.
+        known: parts of other records, which are shared; new ones are added.
 
     Returns:
         The records, and the files that hold no record, each with the reason.
     """
-    return _read_files(paths, RECORDS)
+    return _read_files(paths, RECORDS, {} if known is None else known)
 
 
 def left_out(file: Path, why: str) -> str:
