@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def spread(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterable[Result]:
-    """Do some work for each task, as :func:`map` does: on Linux in several processes where other threads are none.
+    """Do some work for each task, as :func:`map` does: on Linux in several processes, unless other threads run.
 
     What a process does not finish, because the system ended it, is done here.
 

@@ -102,14 +102,15 @@ def test_a_table_of_some_folders_is_the_same(made: Path, typed: Typed, source: s
 
 def test_a_report_is_the_same(made: Path, typed: Typed, tmp_path: Path) -> None:
     pages = []
-    few = [made / name for name in ("claims-cpu", "workloads", "ceilings", "sweep", "sweep-copy")]
-    for indexed in (False, True, True):
+    few = [made / name for name in ("claims-cpu", "sweep", "sweep-copy")]
+    typed("table", *few, indexed=True)
+    for indexed in (False, True):
         output = tmp_path / "page"
         _, err = typed("report", *few, "--output", output, "--format", "html,csv", indexed=indexed)
         files = sorted(file for file in output.rglob("*") if file.is_file())
         pages.append((err, {file.name: file.read_bytes() for file in files}))
         shutil.rmtree(output)
-    assert pages[1] == pages[0] and pages[2] == pages[0]
+    assert pages[1] == pages[0]
 
 
 def test_an_index_reads_no_record_again(
