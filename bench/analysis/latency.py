@@ -130,12 +130,19 @@ def effective_calls(calls: Sequence[float], level: float) -> float:
     values = np.asarray(calls, dtype=float)
     if len(values) < 3:
         return float(len(values))
-    scores = ndtri((rankdata(values) - 0.5) / len(values))
-    energy = float(scores @ scores)
-    lag = float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
+    lag = _lag(values.tobytes())
     lag += (1 + 3 * max(lag, 0.0)) / len(values)  # a short series looks less correlated than it is
     lengthened = _lengthened(round(min(max(lag, 0.0), MOST_CORRELATION), 2), level)
     return float(f"{len(values) / lengthened:.3g}")
+
+
+@functools.lru_cache(8)
+def _lag(calls: bytes) -> float:
+    """Return the lag-1 correlation of the normal scores of calls, given as 64-bit floats: all levels need the same."""
+    values = np.frombuffer(calls)
+    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    energy = float(scores @ scores)
+    return float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
 
 
 @functools.lru_cache(1024)

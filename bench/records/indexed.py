@@ -19,7 +19,7 @@ from bench.records.record import Record
 
 
 class RecordFacts(msgspec.Struct, frozen=True, array_like=True):
-    """Fields of a record that are needed of all records; ``extra`` has the keys that the index is told to keep."""
+    """Fields of a record that are needed of all records; ``extra`` has the keys that the index keeps."""
 
     run: str
     case: Case
