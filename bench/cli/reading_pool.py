@@ -8,7 +8,7 @@ import platform
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import TypeVar
 
 from bench.signals import STOPPING, begin_pool_process
@@ -36,14 +36,18 @@ def spread(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterable[Re
         return
     with ProcessPoolExecutor(count, multiprocessing.get_context("fork"), begin_pool_process) as pool:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *STOPPING})  # as the pool for plots
+        futures: list[Future[Result]] = []
         try:
-            futures = [pool.submit(work, task) for task in tasks]
+            futures += (pool.submit(work, task) for task in tasks)
+        except (OSError, BrokenExecutor):  # no room for a process, or one died
+            pass
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        futures.reverse()
         try:
             for task in tasks:
                 try:
-                    result = futures.pop(0).result()
+                    result = futures.pop().result() if futures else work(task)
                 except BrokenExecutor:
                     result = work(task)
                 yield result
