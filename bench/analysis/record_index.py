@@ -162,7 +162,7 @@ def read(folders: Sequence[Folder], settings: Settings, spread: Map) -> tuple[Se
             rest.setdefault(record.run, []).append(record)
     whole = [Run(name=run, records=sorted(rest[run], key=lambda record: record.started)) for run in rest]
     indexed = [folder.in_folder(path) for folder, (path, _) in zip(alone, folders, strict=True) if folder is not None]
-    return IndexedRecords([*indexed, *whole], functools.partial(_one, settings, {})), complaints
+    return IndexedRecords([*indexed, *whole], functools.partial(_read_record, settings, {})), complaints
 
 
 def _records(folder: Folder) -> tuple[list[tuple[Path, Record]], list[tuple[Path, str]]]:
@@ -170,7 +170,7 @@ def _records(folder: Folder) -> tuple[list[tuple[Path, Record]], list[tuple[Path
     return store.read_files(path / name for name in names)
 
 
-def _one(settings: Settings, known: store.Known, file: Path) -> Record:
+def _read_record(settings: Settings, known: store.Known, file: Path) -> Record:
     """Read a record that has an index; ``known`` has parts of others."""
     records, _ = store.read_files([file], known)
     if not records:
@@ -186,14 +186,14 @@ def _kept(folders: Sequence[Folder], settings: Settings, spread: Map, index: Pat
             states.append(store.FolderState(folder, names, settings.key))
         except OSError:
             states.append(None)
-    found = [state.load(index) if state else None for state in states]
-    missing = [place for place, content in enumerate(found) if content is None and states[place]]
+    contents = [state.load(index) if state else None for state in states]
+    missing = [place for place, content in enumerate(contents) if content is None and states[place]]
     made = spread(functools.partial(made_index, settings), [folders[place] for place in missing])
     for place, content in zip(missing, made, strict=True):
-        state, found[place] = states[place], content
+        state, contents[place] = states[place], content
         if state:
             state.keep(index, content)
-    return [None if content is None else DECODER.decode(content) for content in found]
+    return [None if content is None else DECODER.decode(content) for content in contents]
 
 
 def made_index(settings: Settings, folder: Folder) -> bytes:

@@ -36,8 +36,8 @@ class FolderState:
             OSError: where the files cannot be looked at.
         """
         wanted, entries, self.changed = set(names), [], 0
-        with os.scandir(folder) as found:
-            for entry in found:
+        with os.scandir(folder) as entries_of_folder:
+            for entry in entries_of_folder:
                 if entry.name in wanted:
                     state = entry.stat()
                     entries.append((entry.name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
