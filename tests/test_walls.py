@@ -34,6 +34,7 @@ MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
 STARTS_PROCESSES = {
     "worker/fork_server.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
     "worker/devices/base.py": {"multiprocessing"},  # asks it which data loader processes there are, and starts none
+    "cli/reading_pool.py": {"concurrent", "multiprocessing"},  # reads, in a command that measures nothing
     "report/plots/rendering.py": {"concurrent", "multiprocessing"},  # draws, in a command that measures nothing
     "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone

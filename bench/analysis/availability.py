@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cases.availability import unavailable_lines, why_unavailable
+from bench.records.indexed import Facts, facts_of
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 
@@ -21,18 +22,19 @@ def is_unavailable(outcome: Outcome) -> bool:
     return outcome.status in (Status.SUBSTITUTED, Status.UNSUPPORTED) and "amp" in outcome.scope
 
 
-def is_answer(record: Record) -> bool:
+def is_answer(record: Facts) -> bool:
     """Whether a record only answers whether a precision is available."""
     return AVAILABILITY in record.extra
 
 
 def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
     """Return the rows of cases, without those that only say that a precision is not available; all if none is left."""
-    cases = table[[not is_answer(records[int(index)]) for index in table.index]]
+    facts = facts_of(records)
+    cases = table[[not is_answer(facts[int(index)]) for index in table.index]]
     return cases if len(cases) else table
 
 
-def answer_lines(records: Iterable[Record]) -> list[str]:
+def answer_lines(records: Iterable[Facts]) -> list[str]:
     """Return lines such as ``AMP: not available on cpu (Ultralytics turns it off)`` on all answers among records."""
     records = list(records)
     answers = [record for record in records if is_answer(record)]

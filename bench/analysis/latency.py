@@ -151,11 +151,20 @@ def _effective(count: int, lag: float, level: float) -> float:
 def correlation(calls: Sequence[float]) -> float:
     """Return the lag-1 correlation of the normal scores of calls, corrected for the length of the series."""
     values = np.asarray(calls, dtype=float)
-    scores = ndtri((rankdata(values) - 0.5) / max(len(values), 1))
-    energy = float(scores @ scores)
-    lag = float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
-    lag += (1 + CORRECTION * max(lag, 0.0)) / max(len(values), 1)
+    if not len(values):
+        return LEAST_CORRELATION
+    lag = _lag(values.tobytes())
+    lag += (1 + CORRECTION * max(lag, 0.0)) / len(values)
     return min(max(lag, LEAST_CORRELATION), MOST_CORRELATION)
+
+
+@functools.lru_cache(8)
+def _lag(calls: bytes) -> float:
+    """Return the lag-1 correlation of the normal scores of calls, given as 64-bit floats: all levels need the same."""
+    values = np.frombuffer(calls)
+    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    energy = float(scores @ scores)
+    return float(scores[1:] @ scores[:-1]) / energy if energy else 0.0
 
 
 @functools.lru_cache(1024)

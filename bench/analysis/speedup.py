@@ -16,6 +16,7 @@ from bench.cases.axes import NOT_ASKED, axes, sort_values
 from bench.cases.device_kinds import HOST
 from bench.cases.model_labels import is_called
 from bench.errors import UsageError
+from bench.records.indexed import facts_of
 from bench.records.record import Record
 
 
@@ -41,7 +42,7 @@ def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]
     """Return a baseline with its model named as in the table of the records."""
     if "model" not in baseline:
         return baseline
-    cases = {record.case.model: record.case for record in records}.values()
+    cases = {record.case.model: record.case for record in facts_of(records)}.values()
     labels = (case.model_label for case in cases if is_called(case.model, baseline["model"], case.model_name))
     return {**baseline, "model": next(labels, baseline["model"])}
 

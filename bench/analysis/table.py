@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from bench.analysis import latency
 from bench.analysis.flags import failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.metrics import METRICS
+from bench.analysis.row_columns import Columns, columns_of, joined
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.analysis.units import units_of
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
 from bench.machine.description import SHORT_ID
+from bench.records.indexed import IndexedRecords
 from bench.records.machines import with_ids
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
@@ -216,6 +219,27 @@ def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
     return [[processes[number] for number in sorted(processes)] for processes in groups.values()]
 
 
+def cases_at(records: Sequence[Record], places: Iterable[int]) -> dict[int, list[Record]]:
+    """Return the records of the cases that have a record at some places, by these places, in the order of cases."""
+    wanted = {int(place) for place in places}
+    if isinstance(records, IndexedRecords):
+        groups = _places_by_case(records)
+        return {place: [records[other] for other in case] for place, case in groups.items() if place in wanted}
+    return {place: [record for _, record in case] for case in by_case(records) for place, _ in case if place in wanted}
+
+
+@functools.lru_cache(1)
+def _places_by_case(records: IndexedRecords) -> dict[int, list[int]]:
+    """Return the places of all records of a case by the place of each of them, in the order of cases."""
+    groups: dict[int, list[int]] = {}
+    for start, run in zip(records.starts, records.runs, strict=False):
+        cases = [[place for place, _ in case] for case in by_case(run.records)] if run.records else run.cases
+        for case in cases:
+            places = [start + place for place in case]
+            groups.update(dict.fromkeys(places, places))
+    return groups
+
+
 def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     """The row of a case, from the records of its processes in one run."""
     measured = measured_only(processes)
@@ -359,14 +383,58 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
         of the first that was measured, else of the first.
     """
     with without_collecting():
-        cases = by_case(with_ids(list(records)))
-        places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
-        rows = [row([record for _, record in case], epoch_images) for case in cases]
-    table = typed_frame(rows, [record.case for case in cases for _, record in case[:1]])
+        if isinstance(records, IndexedRecords) and len(records):
+            table, places = _indexed_frame(with_ids(records), epoch_images)
+        else:
+            cases = by_case(with_ids(list(records)))
+            places = [row_place(case) for case in cases]
+            rows = [row([record for _, record in case], epoch_images) for case in cases]
+            table = typed_frame(rows, [record.case for case in cases for _, record in case[:1]])
     table.index = pd.Index(places, dtype="int64")
     _tell_data_apart(table)
     _tell_machines_apart(table)
     return table
+
+
+def row_place(case: Sequence[tuple[int, Record]]) -> int:
+    """Return the place of the record that stands for a case: the first that was measured, else the first."""
+    return next(iter(measured_places(case)), case[0][0])
+
+
+MODEL = "model"
+"""Column whose texts depend on what else is shown: kept rows have the model itself there."""
+
+
+def kept_rows(cases: Sequence[Sequence[tuple[int, Record]]], epoch_images: int) -> Columns:
+    """Return the rows of some cases of one run in columns; the model is as the case has it."""
+    rows = [row([record for _, record in case], epoch_images) | {MODEL: case[0][1].case.model} for case in cases]
+    further = further_of(case[0][1].case for case in cases)
+    return columns_of(rows, columns_with(further), set(NUMBERS) - set(further))
+
+
+def _indexed_frame(records: IndexedRecords, epoch_images: int) -> tuple[pd.DataFrame, list[int]]:
+    """Join the rows of each run, from its index or from its records; return them with the places of their records."""
+    parts: list[tuple[Columns, Sequence[int]]] = []
+    places: list[int] = []
+    for start, run in zip(records.starts, records.runs, strict=False):
+        if run.records:
+            cases = by_case(run.records)
+            parts.append((kept_rows(cases, epoch_images), range(len(cases))))
+            places += [start + row_place(case) for case in cases]
+        else:
+            parts.append((run.rows, run.chosen))
+            places += [start + place for place in run.places]
+    every = [facts.case for facts in records.facts]
+    further = further_of(every)
+    labels = {model: case.model_label for model, case in {case.model: case for case in every}.items()}
+    data = {name: joined(name, parts) for name in columns_with(further)}
+    for name, cells in data.items():
+        if name in further:
+            data[name] = [NOT_ASKED if value is None or value != value else value for value in cells]
+        elif further and not isinstance(cells, np.ndarray):  # as in rows of cases that have further axes
+            data[name] = [np.nan if value is None else value for value in cells]
+    data[MODEL] = [labels[model] for model in data[MODEL]]
+    return _typed(pd.DataFrame(data), further), places
 
 
 def further_of(cases: Iterable[Case]) -> list[str]:
@@ -392,7 +460,11 @@ def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.Dat
     """Rows as a table; a case without a further axis has :data:`NOT_ASKED` there, or its effective value."""
     further = further_of(cases)
     filled = [{**dict.fromkeys(further, NOT_ASKED), **_drop_missing(row)} for row in rows] if further else list(rows)
-    table = pd.DataFrame(filled, columns=columns_with(further))
+    return _typed(pd.DataFrame(filled, columns=columns_with(further)), further)
+
+
+def _typed(table: pd.DataFrame, further: Sequence[str]) -> pd.DataFrame:
+    """Return a table with the types of its columns."""
     whole = [name for name in WHOLE if name not in further]
     numbers = [*NUMBERS, *further_metrics()]
     table[numbers] = table[numbers].astype("float64")

@@ -85,7 +85,7 @@ def _read_side(side: Path) -> list[Record]:
         UsageError: for records of several machines.
         NothingMeasured: for no record.
     """
-    records = with_ids(read_records([side]))
+    records = list(with_ids(read_records([side])))
     runs = {record.machine.key: record.run for record in records}
     if len(runs) > 1:
         named = " or ".join(runs.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Optional
@@ -15,6 +15,8 @@ from bench.cases.case import Case
 from bench.cases.model_labels import is_called
 from bench.cli import terminal
 from bench.errors import NothingMeasured, UsageError
+from bench.machine.description import Machine
+from bench.records.calibration import Calibration
 from bench.records.record import Record
 from bench.text import clean
 
@@ -79,7 +81,7 @@ def chosen_by(only: list[str] | None) -> Wanted:
     return wanted
 
 
-def read_records(sources: list[Path]) -> list[Record]:
+def read_records(sources: list[Path]) -> Sequence[Record]:
     """Read the records in some places, and say which files cannot be read.
 
     Raises:
@@ -102,20 +104,35 @@ def nothing_in(sources: list[Path]) -> NothingMeasured:
     return NothingMeasured(f"there are no records in {', '.join(map(str, sources))}.")
 
 
-def with_calibrations(records: list[Record]) -> list[Record]:
+def with_calibrations(records: Sequence[Record]) -> Sequence[Record]:
     """Return records with the calibration of this machine, where they are of it and have none."""
-    from bench.machine.fingerprint import machine
-    from bench.machine.paths import calibration_folder
-    from bench.records import calibration, store
+    from bench.records import calibration
+    from bench.records.indexed import IndexedRecords
 
-    here = machine()
     try:
-        known, complaint = store.read_calibrations(calibration_folder(), here)
+        here, known, complaint = calibrations_here()
     except UsageError:  # the cache has no known place, so there is no calibration either
         return records
     if complaint:
         say(complaint)
-    return calibration.stamped(records, known.calibrations, here)
+    if isinstance(records, IndexedRecords):
+        return records.changed(lambda own: calibration.stamped(own, known, here))
+    return calibration.stamped(records, known, here)
+
+
+def calibrations_here() -> tuple[Machine, list[Calibration], str]:
+    """Return this machine, its calibrations, and a sentence on a file of them that cannot be read.
+
+    Raises:
+        UsageError: where the cache has no known place.
+    """
+    from bench.machine.fingerprint import machine
+    from bench.machine.paths import calibration_folder
+    from bench.records import store
+
+    here = machine()
+    known, complaint = store.read_calibrations(calibration_folder(), here)
+    return here, known.calibrations, complaint
 
 
 def epoch(images: int) -> int:

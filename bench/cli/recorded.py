@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cli.io import Wanted, nothing_in, say, with_calibrations
-from bench.errors import NothingMeasured
+from bench.cli import reading_pool
+from bench.cli.io import Wanted, calibrations_here, nothing_in, say, with_calibrations
+from bench.errors import NothingMeasured, UsageError
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.indexed import Facts, facts_of, only
 from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
 from bench.records.tune import Tuning
@@ -31,7 +33,7 @@ class Recorded(msgspec.Struct, kw_only=True):
         complaints: one sentence for each file that cannot be read.
     """
 
-    records: list[Record]
+    records: Sequence[Record]
     ceilings: list[Ceiling]
     comparisons: list[Comparison]
     tunings: list[Tuning] = []
@@ -43,14 +45,14 @@ class Recorded(msgspec.Struct, kw_only=True):
         return not self.all
 
     @property
-    def all(self) -> list[Record | Ceiling | Comparison]:
-        """Results of all kinds."""
-        return [*self.records, *self.ceilings, *self.comparisons]
+    def all(self) -> list[Facts | Ceiling | Comparison]:
+        """Results of all kinds; what is needed of all records, in their place."""
+        return [*facts_of(self.records), *self.ceilings, *self.comparisons]
 
     def of(self, machine: Machine) -> Recorded:
         """Return the results of one machine."""
         return Recorded(
-            records=[record for record in self.records if record.machine.is_same(machine)],
+            records=only(self.records, lambda record: record.machine.is_same(machine)),
             ceilings=[ceiling for ceiling in self.ceilings if ceiling.machine.is_same(machine)],
             comparisons=[comparison for comparison in self.comparisons if comparison.machine.is_same(machine)],
             tunings=[tuning for tuning in self.tunings if tuning.machine.is_same(machine)],
@@ -66,9 +68,9 @@ class Recorded(msgspec.Struct, kw_only=True):
         ids = ids_by_fingerprint([*(item.machine for item in self.all), *known])
         return Recorded(
             records=with_ids(self.records, ids),
-            ceilings=with_ids(self.ceilings, ids),
-            comparisons=with_ids(self.comparisons, ids),
-            tunings=with_ids(self.tunings, ids),
+            ceilings=list(with_ids(self.ceilings, ids)),
+            comparisons=list(with_ids(self.comparisons, ids)),
+            tunings=list(with_ids(self.tunings, ids)),
             complaints=self.complaints,
         )
 
@@ -78,7 +80,7 @@ class Recorded(msgspec.Struct, kw_only=True):
         A comparison keeps all of its cases: the verdict of one depends on how many there are.
         """
         return Recorded(
-            records=[record for record in self.records if wanted(record.case)],
+            records=only(self.records, lambda record: wanted(record.case)),
             ceilings=[ceiling for ceiling in self.ceilings if wanted(ceiling.case, True)],
             comparisons=[
                 comparison
@@ -90,18 +92,21 @@ class Recorded(msgspec.Struct, kw_only=True):
         )
 
 
-def read_results(sources: list[Path] | None, wanted: Wanted, comparisons: bool = True) -> Recorded:
+def read_results(
+    sources: list[Path] | None, wanted: Wanted, epoch_images: int | None = None, comparisons: bool = True
+) -> Recorded:
     """Read the results that are asked for, and say which files cannot be read.
 
     Args:
         sources: folders and files; without any, the runs of this machine in :data:`RESULTS`.
         wanted: which cases.
+        epoch_images: images of the epoch that times are projected to; without it many records have no index.
         comparisons: whether live comparisons are asked for too.
 
     Raises:
         NothingMeasured: where nothing is left.
     """
-    recorded = _read(sources, comparisons) if sources else _read_own(comparisons)
+    recorded = _read(sources, epoch_images, comparisons) if sources else _read_own(epoch_images, comparisons)
     chosen = recorded.only(wanted)
     if chosen.empty:
         if recorded.records:
@@ -111,12 +116,12 @@ def read_results(sources: list[Path] | None, wanted: Wanted, comparisons: bool =
     return chosen
 
 
-def _read(sources: list[Path], comparisons: bool, here: Sequence[Machine] = ()) -> Recorded:
+def _read(sources: list[Path], epoch_images: int | None, comparisons: bool, here: Sequence[Machine] = ()) -> Recorded:
     """Read all results in some places; ``here`` is this machine, where old results without an ID may be its own."""
     from bench.records import store
 
     with store.without_collecting():
-        records, complaints = store.read(sources)
+        records, complaints = _read_records(sources, epoch_images)
         ceilings, about_ceilings = store.read_ceilings(sources)
         compared, about_comparisons = store.read_comparisons(sources) if comparisons else ([], [])
         tunings, about_tunings = store.read_tunings(sources) if comparisons else ([], [])
@@ -128,14 +133,33 @@ def _read(sources: list[Path], comparisons: bool, here: Sequence[Machine] = ()) 
     return results.with_ids(here)
 
 
-def _read_own(comparisons: bool) -> Recorded:
+def _read_records(sources: list[Path], epoch_images: int | None) -> tuple[Sequence[Record], list[str]]:
+    """Read the records in some places, by way of the index where there are many."""
+    from bench.records import store
+
+    names = store.files(sources)
+    if epoch_images is None or len(names) < store.MANY:
+        return store.read(sources)
+    from bench.analysis import record_index
+
+    folders = record_index.folders_of(names)
+    if not record_index.is_possible(folders):
+        return store.read(sources)
+    try:
+        here, known, _ = calibrations_here()
+        return record_index.read(folders, record_index.Settings(epoch_images, here, known), reading_pool.spread)
+    except UsageError:  # the cache has no known place, so there is no index either
+        return store.read(sources)
+
+
+def _read_own(epoch_images: int | None, comparisons: bool) -> Recorded:
     """Read the results of this machine, and say whether those of other machines are left out."""
     from bench.machine.fingerprint import machine
 
     if not RESULTS.exists():
         raise NothingMeasured(f"nothing was measured here yet: {HOW_TO_MEASURE}.")
     here = machine()
-    everything = _read([RESULTS], comparisons, [here])
+    everything = _read([RESULTS], epoch_images, comparisons, [here])
     own, elsewhere = everything.of(here), everything.runs_elsewhere(here)
     if own.empty:
         others = f", and {RESULTS} has runs of other machines alone" if elsewhere else ""

@@ -21,6 +21,7 @@ from bench.cli.io import (
 )
 from bench.cli.recorded import RESULTS, read_results
 from bench.errors import NothingMeasured
+from bench.records.indexed import facts_of
 from bench.text import clean
 
 
@@ -49,9 +50,9 @@ def report(
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
     figures = read_accuracy(accuracy) if accuracy else []
-    recorded = read_results(results, wanted)
+    recorded = read_results(results, wanted, images)
     records, ceilings, comparisons = recorded.records, recorded.ceilings, recorded.comparisons
-    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    show_together([record.case.model for record in facts_of(records)] + [ceiling.case.model for ceiling in ceilings])
     inputs = Inputs(
         records=records,
         ceilings=ceilings,
@@ -70,5 +71,5 @@ def report(
         print(clean(str(save(page, output, formats))))
     if chosen and not page.compared:
         say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
-    if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):
+    if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in facts_of(records)):
         raise NothingMeasured("no case was measured: the report lists why.")

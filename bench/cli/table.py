@@ -12,6 +12,7 @@ from bench.cli import terminal
 from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch, say
 from bench.cli.recorded import read_results
 from bench.pytest_plugin import output_streams
+from bench.records.indexed import facts_of
 from bench.text import clean
 
 
@@ -32,9 +33,9 @@ def table(
     from bench.report import brief_table, tables
 
     images, wanted = epoch(epoch_images), chosen_by(only)
-    recorded = read_results(results, wanted, comparisons=False)
+    recorded = read_results(results, wanted, images, comparisons=False)
     records, ceilings = recorded.records, recorded.ceilings
-    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    show_together([record.case.model for record in facts_of(records)] + [ceiling.case.model for ceiling in ceilings])
     table = frame(records, images)
     rows = with_ceilings(table, ceilings)
     if format is None and not wide and terminal.is_terminal(sys.stdout):

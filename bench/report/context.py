@@ -17,6 +17,7 @@ from bench.cases.axes import NOT_ASKED
 from bench.cases.model_labels import show_together
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.indexed import facts_of
 from bench.records.record import Record
 from bench.report import commands, labels, sections
 from bench.report.headline import names, share
@@ -171,7 +172,8 @@ def page(inputs: Inputs) -> PageView:
     inputs = inputs.with_ids()
     records = inputs.records
     compared = [case.case for comparison in inputs.comparisons for case in comparison.cases]
-    cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
+    facts = facts_of(records)
+    cases = [record.case for record in facts] + [ceiling.case for ceiling in inputs.ceilings] + compared
     show_together(case.model for case in cases)
     table = frame(records, inputs.epoch_images)
     newest = without_answers(newest_rows(table), records)
@@ -190,7 +192,7 @@ def page(inputs: Inputs) -> PageView:
         complaints=list(inputs.complaints),
         runs=[
             (run, inputs.run_links.get(run, ""))
-            for run in dict.fromkeys(measurement.run for measurement in [*records, *others])
+            for run in dict.fromkeys(measurement.run for measurement in [*facts, *others])
         ],
         reading=_reading(newest),
         version=__version__,

@@ -17,6 +17,7 @@ from bench.claims.accuracy import Accuracy
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.indexed import Facts, facts_of
 from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
 from bench.records.tune import Tuning
@@ -54,13 +55,17 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def models(self) -> list[str]:
         """All models of its cases, in order."""
-        cases = [*(record.case for record in self.records), *(ceiling.case for ceiling in self.ceilings)]
+        cases = [*(record.case for record in facts_of(self.records)), *(ceiling.case for ceiling in self.ceilings)]
         return labels.order("model", (case.model_label for case in cases))
 
     @property
     def machines(self) -> list[Machine]:
         """Machines of all results, each once."""
-        measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
+        measurements: list[Facts | Ceiling | Comparison] = [
+            *facts_of(self.records),
+            *self.ceilings,
+            *self.comparisons,
+        ]
         return list({measurement.machine.key: measurement.machine for measurement in measurements}.values())
 
     def with_ids(self) -> Inputs:
@@ -149,7 +154,7 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @property
     def unavailable(self) -> list[str]:
         """Lines on precisions that devices of the machine do not offer."""
-        return answer_lines(record for record in self.page.records if record.machine.key == self.key)
+        return answer_lines(record for record in facts_of(self.page.records) if record.machine.key == self.key)
 
     @property
     def measured(self) -> pd.DataFrame:

@@ -152,6 +152,11 @@ def there(value: Any) -> bool:
     return bool(pd.notna(value))
 
 
+def values(column: pd.Series) -> list[Any]:
+    """Return the values of a column with Python's own types, as :func:`rows` has them."""
+    return [value.item() if isinstance(value, np.generic) else value for value in column.to_numpy(dtype=object)]
+
+
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a frame as dictionaries by column name, with values of Python's own types.
 

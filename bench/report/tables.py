@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -74,9 +76,10 @@ def to_json(frame: pd.DataFrame) -> str:
 
 def to_md(frame: pd.DataFrame) -> str:
     """Render a Markdown table, one line per row."""
-    rows = [[format_cell(key, value) for key, value in row.items()] for row in labels.rows(frame)]
-    right = [pd.api.types.is_numeric_dtype(frame[key]) for key in frame.columns]
-    return markdown(list(frame.columns), rows, right)
+    names = list(frame.columns)
+    right = [pd.api.types.is_numeric_dtype(frame[name]) for name in names]
+    columns = [[_cell(format_cell(name, value)) for value in labels.values(frame[name])] for name in names]
+    return _pipe(names, columns, right) if len(frame) else markdown(names, [], right)
 
 
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": to_csv, "md": to_md, "json": to_json}
@@ -104,6 +107,7 @@ CALL = re.compile(r"@(?=\w)")
 """Text that GitHub takes for a mention of a user."""
 
 
+@functools.lru_cache(2**14)
 def escaped(text: str) -> str:
     """Escape text for one cell of Markdown: one line, without columns, Markdown, HTML or mentions of users."""
     line = SIGNS.sub(r"\\\g<0>", labels.to_one_line(" ".join(text.split())))
@@ -123,12 +127,28 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
         rows: cells, which are escaped unless they are an :class:`Own`; line breaks are kept.
         right: whether each column is aligned to the right; all are aligned to the left by default.
     """
-    lines = [
-        [
-            "<br>".join(line if isinstance(cell, Own) else escaped(line) for line in cell.split("\n")) or NONE
-            for cell in row
-        ]
-        for row in rows
-    ]
+    lines = [list(map(_cell, row)) for row in rows]
     sides = ["right" if is_right else "left" for is_right in right] or ["left"] * len(columns)
     return tabulate(lines, [escaped(c) for c in columns], "pipe", colalign=sides, disable_numparse=True) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return a cell of a Markdown table on one line."""
+    return "<br>".join(line if isinstance(text, Own) else escaped(line) for line in text.split("\n")) or NONE
+
+
+PADDING = 2
+"""Columns are wider than their heading by so much, as tabulate has them."""
+
+
+def _pipe(names: Sequence[str], columns: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Render columns of cells as tabulate does, which takes many times the memory for a large table."""
+    heads = list(map(escaped, names))
+    cells = [list(map(str.strip, column)) for column in columns]
+    widths = [max(len(head) + PADDING, *map(len, column)) for head, column in zip(heads, cells, strict=True)]
+    line = "".join(f"| {{:{'>' if end else '<'}{width}}} " for end, width in zip(right, widths, strict=True)) + "|"
+    rules = "|".join(
+        "-" * (width + 1) + ":" if end else ":" + "-" * (width + 1) for end, width in zip(right, widths, strict=True)
+    )
+    rows = itertools.starmap(line.format, zip(*cells, strict=True))
+    return "\n".join(itertools.chain([line.format(*heads), f"|{rules}|"], rows)) + "\n"

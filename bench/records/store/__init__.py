@@ -1,18 +1,21 @@
 """Reading and writing below ``results/``: one folder per run, one JSON file per record."""
 
 from .atomic import encoded, formatted, write_whole
-from .decoding import without_collecting
+from .decoding import Known, without_collecting
+from .index import MANY, FolderState
 from .reading import (
     UNREADABLE,
     comparisons_of,
     decode_file,
     files,
     fleet_runs,
+    left_out,
     read,
     read_calibrations,
     read_ceilings,
     read_comparison,
     read_comparisons,
+    read_files,
     read_fleet,
     read_options,
     read_tunings,
@@ -21,7 +24,10 @@ from .runs import check_new_run, new_run_name, resolve_run, runs
 from .writing import Received, Store, Stored, keep_calibrations
 
 __all__ = [
+    "MANY",
     "UNREADABLE",
+    "FolderState",
+    "Known",
     "Received",
     "Store",
     "Stored",
@@ -33,12 +39,14 @@ __all__ = [
     "fleet_runs",
     "formatted",
     "keep_calibrations",
+    "left_out",
     "new_run_name",
     "read",
     "read_calibrations",
     "read_ceilings",
     "read_comparison",
     "read_comparisons",
+    "read_files",
     "read_fleet",
     "read_options",
     "read_tunings",

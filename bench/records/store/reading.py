@@ -229,21 +229,47 @@ def calibration_file(folder: Path, machine: Machine) -> Path | None:
 
 
 def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[str]]:
-    items: list[Item] = []
-    complaints = []
-    known: Known = {}
+    read, unreadable = _read_files(files(sources, kind), kind, {})
+    return [item for _, item in read], [left_out(file, why) for file, why in unreadable]
+
+
+def _read_files(
+    paths: Iterable[Path], kind: Kind[Item], known: Known
+) -> tuple[list[tuple[Path, Item]], list[tuple[Path, str]]]:
+    items: list[tuple[Path, Item]] = []
+    unreadable = []
     with without_collecting():
-        for file in files(sources, kind):
+        for file in paths:
             try:
                 with open(file, "rb") as opened:
                     content = opened.read()
-                items.append(kind.decode(file, content, known))
+                items.append((file, kind.decode(file, content, known)))
             except UNREADABLE as error:
-                complaints.append(f"{file} is left out: {error}.")
-        return sorted(items, key=kind.order), complaints
+                unreadable.append((file, str(error)))
+        return sorted(items, key=lambda item: kind.order(item[1])), unreadable
 
 
-def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
+def read_files(
+    paths: Iterable[Path], known: Known | None = None
+) -> tuple[list[tuple[Path, Record]], list[tuple[Path, str]]]:
+    """Read the records in some files, with the file of each, in the order of measurement.
+
+    Args:
+        paths: of the files.
+        known: parts of other records, which are shared; new ones are added.
+
+    Returns:
+        The records, and the files that hold no record, each with the reason.
+    """
+    return _read_files(paths, RECORDS, {} if known is None else known)
+
+
+def left_out(file: Path, why: str) -> str:
+    """Return the sentence on a file that cannot be read."""
+    return f"{file} is left out: {why}."
+
+
+def files(sources: Sequence[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
     """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs.
 
     The run of a fleet has a folder for each machine.
@@ -261,7 +287,7 @@ def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
                         paths += [inner / name for name in sorted(_names(inner)) if kind.matches(name)]
         else:
             raise UsageError(f"{source}: there is no such file or folder.")
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(paths)) if len(sources) > 1 else paths
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.analysis.table import by_case
+from bench.analysis.table import cases_at
 from bench.records.record import Record
 from bench.report.plots import rendering
 from bench.report.plots.rendering import Pictures
@@ -38,8 +38,9 @@ class View(msgspec.Struct, frozen=True):
         Args:
             places: of the rows, by the index of the table.
         """
-        by_place = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
-        return [by_place[int(place)] for place in places if place in by_place]
+        numbers = [int(place) for place in places]
+        by_place = cases_at(self.records, numbers)
+        return [by_place[number] for number in numbers if number in by_place]
 
 
 class Plot(msgspec.Struct, frozen=True):

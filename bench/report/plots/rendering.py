@@ -7,7 +7,6 @@ measurement.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import gc
 import multiprocessing
@@ -22,7 +21,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from matplotlib.figure import Figure
 
 from bench.report.plots import style
-from bench.signals import STOPPING
+from bench.signals import STOPPING, begin_pool_process
 
 Pictures = tuple[str, bytes]
 """A figure as SVG and as PNG."""
@@ -32,9 +31,6 @@ MAX_PROCESSES = 8
 
 GARBAGE = 50_000
 """New objects between two searches for garbage while figures are drawn."""
-
-DIE_WITH_PARENT = 1
-"""``PR_SET_PDEATHSIG`` of prctl(2)."""
 
 _pool: ProcessPoolExecutor | None = None
 
@@ -82,13 +78,9 @@ def in_parallel() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Begin a process of the pool in the style of plots: signals end it silently, as does the end of its parent."""
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    for number in STOPPING:
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
+    """Begin a process of the pool in the style of plots."""
     style.apply()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    begin_pool_process()
 
 
 def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.analysis import latency
 from bench.analysis.metrics import SECONDS
-from bench.analysis.table import by_case, measured_only
+from bench.analysis.table import cases_at, measured_only
 from bench.records.record import Record
 from bench.report import labels
 from bench.report.inputs import MachineInputs
@@ -31,7 +31,7 @@ NOTE = (
 def build(machine: MachineInputs) -> Table | None:
     """Return the table; None where no case has calls enough for a 90th percentile, and none asked for a scenario."""
     several = len({labels.versions(part.table) for part in machine.parts}) > 1
-    cases = {place: [record for _, record in case] for case in by_case(machine.page.records) for place, _ in case}
+    cases = cases_at(machine.page.records, machine.table.index)
     shown = []
     for part in machine.parts:
         versions = labels.versions(part.table) if several else ""

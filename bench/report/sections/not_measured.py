@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.analysis.flags import failed
-from bench.analysis.table import by_case
+from bench.analysis.table import cases_at
 from bench.records.record import Record
 from bench.report import labels
 from bench.report.inputs import MachineInputs
@@ -110,9 +110,8 @@ def build(machine: MachineInputs) -> list[Group] | None:
 
 def _failed_repeats(machine: MachineInputs) -> list[Record]:
     """Return failed processes of cases that have a figure from another process."""
-    shown = set(machine.measured.index)
-    cases = [case for case in by_case(machine.page.records) if any(place in shown for place, _ in case)]
-    return [record for case in cases for _, record in case if failed(record)]
+    cases = cases_at(machine.page.records, machine.measured.index)
+    return [record for case in cases.values() for record in case if failed(record)]
 
 
 SECTION = Section("not_measured", "", build, template="not_measured", question="missing")
