@@ -14,6 +14,7 @@ from bench.compare.verdict import Decision, interim_decision, judge, significant
 from bench.compare.verdict import confirm as confirmation
 from bench.records.outcome import Outcome, Status
 from bench.records.tune import changes
+from bench.tune.proof import reserve
 from bench.tune.search import Search
 from bench.tune.space import Space
 from bench.tune.trials import Trial
@@ -151,7 +152,7 @@ def simulate(
         margin: equivalence margin, a share.
         processes: of each cell of the exhaustive grid that the time is compared with.
     """
-    search = Search(space, machine, budget=budget, noise=0.025, margin=margin, seed=seed)
+    search = Search(space, machine, budget=budget, reserve=reserve, noise=0.025, margin=margin, seed=seed)
     search.run()
     searched, winner, decision = machine.now, search.winner(), None
     if winner != space.present:

@@ -50,7 +50,7 @@ SLACK, SHARE = 0.03, 0.25
 GRID_PROCESSES = 3
 """Processes of each cell of the exhaustive grid: with fewer, the best cell is as often luck."""
 
-LEAST_CELLS = 36
+LEAST_CELLS = 54
 
 LARGE, SMALL = (48, 2048), (64, 64)
 """Images of a data set, and their pixels per side: decoding is the bottleneck of the large ones alone."""
@@ -134,7 +134,7 @@ def large_checks(launcher: Launcher, folder: Path, seeds: int, say: Callable[[st
     behind, shares, answers = [], [], []
     for seed in range(seeds):
         began = time.monotonic()
-        tuning = search(launcher, space, data, folder / f"seed-{seed}", grid_time * SHARE * 0.8, str(seed), say)
+        tuning = search(launcher, space, data, folder / f"seed-{seed}", grid_time * SHARE * 0.88, str(seed), say)
         shares.append((time.monotonic() - began) / grid_time)
         result = answer(tuning)
         chosen = space.present if result.verdict is Verdict.KEEP else tuning.winner or space.present
@@ -185,7 +185,7 @@ def large_space(device: str) -> Space:
     else:
         values |= {"workers": [0, 2, 4]} if kind.own_memory else {}
     rest = len(list(itertools.product(*([None, *others] for others in values.values()))))
-    batches = [1, 2, 8, 12, 16, 20, 24, 28, 32, 36, 40, 48]
+    batches = [1, 2, 6, 8, 12, 16, 24, 32, 40, 48, 20, 28, 36]
     values["batch"] = batches[: -(-LEAST_CELLS // rest) - 1]
     return Space(present, values)
 

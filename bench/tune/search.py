@@ -14,7 +14,7 @@ from bench.cases import Case
 from bench.cases.axes import axes, value_text
 from bench.records.tune import NotTried, Tried, changes
 from bench.tune.estimates import UNKNOWN, Difference, Estimates, Observation
-from bench.tune.space import Space, describe_change, settings_text
+from bench.tune.space import Space, describe_change, is_number, settings_text
 from bench.tune.trials import Measurer, Rule, Trial, rules_of
 
 BLOCK = 5
@@ -34,6 +34,9 @@ WHOLE_FACTOR = 1.6
 
 PROPOSED, NEIGHBOURS = 3, 8
 """Largest numbers of combinations that a round adds: by prediction, and as neighbours of the leader."""
+
+FIRST_VALUES = 3
+"""Number of values of a numeric setting that are tried first, where it has more: between them, others are predicted."""
 
 LEAST_RIVALS = 3
 """Number of settings that a round measures again, at least, where so many are left."""
@@ -227,10 +230,11 @@ class Search:
             self._waiting = everything
         else:
             self.design = (
-                f"of {count}: each setting alone, then predicted combinations and neighbours of the leader, "
-                f"in an order with seed {self._seed!r}"
+                f"of {count}: each setting alone, of many numbers a few, then predicted combinations and neighbours of "
+                f"the leader, in an order with seed {self._seed!r}"
             )
-            self._waiting = [case for case in self.space.single_changes() if self._is_open(case)]
+            singles = self.space.single_changes(FIRST_VALUES)
+            self._waiting = [case for case in singles if self._is_open(case)]
         known = set(self.measured)
         self._waiting = [case for case in self._waiting if case not in known]
 
@@ -265,11 +269,16 @@ class Search:
             members = [*others[start : start + BLOCK], *([] if first else [reference])]
             first = False
             self._random.shuffle(members)
-            for case in members:
+            while members:
+                case = members.pop(0)
                 if case != reference and not self._is_open(case):
                     continue
-                if self.seconds_left() < self._cost(case):
+                # Without the reference, nothing links a block to the others: time is kept for it.
+                kept = self._cost(reference) if reference in members else 0.0
+                if self.seconds_left() < self._cost(case) + kept:
                     self.needed = max(self.needed, self._cost(case) * (len(others) - start))
+                    if reference in members and block in {trial.block for trial in self.trials}:
+                        self._measure(reference, block)
                     return
                 self._measure(case, block)
 
@@ -332,7 +341,23 @@ class Search:
         ridge = np.vstack([matrix, 0.1 * np.eye(len(columns))])
         effects = np.linalg.lstsq(ridge, np.array([log for _, log in rows] + [0.0] * len(columns)), rcond=None)[0]
         effect = dict(zip(columns, effects.tolist(), strict=True))
+        for name, values in self.space.values.items():
+            known = {value: log for (axis, value), log in effect.items() if axis == name}
+            effect |= {(name, value): log for value, log in self._between(name, values, known).items()}
         return lambda case: sum(effect.get(item, math.inf) for item in changes(self.present, case).items())
+
+    def _between(self, name: str, values: Sequence[Any], known: dict[Any, float]) -> dict[Any, float]:
+        """Predict the values of a setting that were not measured, on straight lines between those that were.
+
+        Empty where the setting has no numbers. The lines are over the logarithm of the value.
+        """
+        points = {self.present.value(name): 0.0, **known}
+        if not known or not all(is_number(value) for value in (*points, *values)):
+            return {}
+        xs = sorted(points)
+        logs = [math.log1p(x) for x in xs]
+        missing = [value for value in values if value not in points]
+        return {value: float(np.interp(math.log1p(value), logs, [points[x] for x in xs])) for value in missing}
 
     # Measurements
 

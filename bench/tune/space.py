@@ -65,9 +65,14 @@ class Space(msgspec.Struct, frozen=True):
             count *= len(values) + 1
         return count - 1
 
-    def single_changes(self) -> list[Case]:
-        """Return the cases that differ from the present settings on one axis, the axes by turns."""
-        columns = [[self.with_changes({name: value}) for value in values] for name, values in self.values.items()]
+    def single_changes(self, most: int) -> list[Case]:
+        """Return the cases that differ from the present settings on one axis, the axes by turns.
+
+        Of an axis with more than ``most`` numbers, it takes so many: the smallest, the largest, and some between.
+        """
+        columns = [
+            [self.with_changes({name: value}) for value in spread(values, most)] for name, values in self.values.items()
+        ]
         return [case for row in itertools.zip_longest(*columns) for case in row if case is not None]
 
     def neighbours(self, case: Case) -> list[Case]:
@@ -96,6 +101,19 @@ class Space(msgspec.Struct, frozen=True):
 def settings_text(changed: dict[str, Any]) -> str:
     """Return settings as ``cache=ram, workers=4``."""
     return ", ".join(f"{name}={value_text(name, value)}" for name, value in changed.items())
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of an axis is a number, 0 or larger."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def spread(values: list[Any], most: int) -> list[Any]:
+    """Return all values, or so many numbers among them, from the smallest to the largest."""
+    if len(values) <= most or not all(map(is_number, values)):
+        return values
+    ordered = sorted(values)
+    return [ordered[round(index * (len(ordered) - 1) / (most - 1))] for index in range(most)]
 
 
 def describe_change(present: Case, case: Case) -> str:

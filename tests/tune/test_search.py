@@ -98,7 +98,9 @@ def test_few_combinations_are_all_tried_and_many_are_not() -> None:
     assert small.design == "all 5 combinations"
     assert len(set(small.measured)) == 6
     large = search(machine())
-    assert large.design.startswith("of 47 combinations: each setting alone, then predicted combinations")
+    assert large.design.startswith(
+        "of 47 combinations: each setting alone, of many numbers a few, then predicted combinations"
+    )
     assert len(set(large.measured)) < 30
     assert any("predicted to be no faster" in row.reason for row in large.not_tried)
 
