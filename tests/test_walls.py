@@ -104,7 +104,9 @@ ORDER = (
 
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
-OPEN_TO_ALL = tuple(f"bench.worker.{name}" for name in ("message_json", "protocol", "text", "workloads.base"))
+OPEN_TO_ALL = tuple(
+    f"bench.worker.{name}" for name in ("message_json", "protocol", "text", "timing.precision", "workloads.base")
+)
 """Modules of the worker that the rest may import: they need the standard library alone."""
 
 ULTRALYTICS = "worker/workloads/ultralytics/"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from statistics import StatisticsError
 
@@ -14,17 +13,9 @@ from scipy.special import stdtrit
 from bench.cases.device_kinds import is_on_host
 from bench.records.record import CalibrationSummary, Record
 from bench.records.steps import Steps
+from bench.worker.timing import precision
 
 CONFIDENCE = 0.95
-
-AUTOCORRELATION = 0.4
-"""Lag-1 autocorrelation of step times that is assumed before any were seen.
-
-Long windows on CPUs had a median of 0.28, half of them between 0.12 and 0.46. This is above the median, so that
-intervals of short windows are too wide rather than too narrow."""
-
-AUTOCORRELATION_STEPS = 20
-"""Number of steps that this assumption counts for."""
 
 HOST_DRIFT = 0.025
 """Standard deviation of the speed of a CPU from window to window, over the speed, where no calibration says otherwise.
@@ -99,60 +90,23 @@ def ci_between_processes(figures: Sequence[float]) -> Interval:
 def relative_half_width(steps: Steps) -> float | None:
     """Half the width of the 95 % interval of the mean step time, over the mean; within this one process.
 
-    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise. What is left
-    is correlated from step to step: with a lag-1 autocorrelation ``r`` the variance of a mean of ``n`` steps is
-    ``(1 + r) / (1 - r)`` times as large as that of independent steps. A dozen steps say little of ``r``, so their
-    estimate is corrected for its bias of ``(1 + 3 r) / n`` (Marriott and Pope, 1954), and shrunk to
-    :data:`AUTOCORRELATION` as if another :data:`AUTOCORRELATION_STEPS` steps had shown that. The variance has
-    ``(1 - r^2) / (1 + r^2)`` degrees of freedom per step (Bayley and Hammersley, 1946); then Student's t.
-
-    Where only blocks of a window are stored, they say how much its steps differ, and all its steps count for the error
-    of their mean.
-
-    The mean is that of ``Steps.weights``: where few steps stand for many, its error is larger by the sum of their
-    squares. Another process may differ by more: only repeated processes show that.
-
     Returns:
-        None with fewer than three steps beyond the kinds of step.
+        None with fewer than three steps beyond the kinds of step
+        (:func:`bench.worker.timing.precision.relative_half_width`).
     """
-    times, weights = steps.window, steps.weights  # lists: for so few numbers numpy costs more than it saves
+    times = steps.window
     if isinstance(steps.images, list):
         images = steps.images[steps.warmup :]
         middle = sum(images) / len(images)
         times = [seconds / count * middle for seconds, count in zip(times, images, strict=True)]
-    groups: dict[int, list[float]] = {}
-    for kind, seconds in zip(steps.kinds, times, strict=True):
-        groups.setdefault(kind, []).append(seconds)
-    count = len(times)
-    free = count - len(groups)
-    if free < 2:
-        return None
-    means = {kind: math.fsum(group) / len(group) for kind, group in groups.items()}
-    residual = [seconds - means[kind] for kind, seconds in zip(steps.kinds, times, strict=True)]
-    energy = _product(residual, residual)
-    if energy == 0:
-        return 0.0
-    apart = range(steps.block_steps, count, steps.block_steps)  # first steps of blocks, which follow no stored step
-    successive = _product(residual[1:], residual[:-1]) - sum(residual[first] * residual[first - 1] for first in apart)
-    lag = shrunk_autocorrelation(successive / energy, count)
-    lengthened = (1 + lag) / (1 - lag)
-    # Correlated steps lie nearer to their own mean than to the true one, which the sum of squares has to make up for.
-    variance = energy / max(free - lengthened + 1, free / 5)
-    error = math.sqrt(variance * _product(weights, weights) * lengthened * count / steps.window_steps)
-    degrees = max(free * (1 - lag**2) / (1 + lag**2), 1.0)
-    return t_quantile(degrees) * error / _product(weights, times)
-
-
-def shrunk_autocorrelation(lag: float, count: int) -> float:
-    """Return the lag-1 autocorrelation to count with, between 0 and 0.9, from that of so many steps."""
-    unbiased = lag + (1 + 3 * min(max(lag, 0.0), 1.0)) / count
-    shrunk = (count * unbiased + AUTOCORRELATION_STEPS * AUTOCORRELATION) / (count + AUTOCORRELATION_STEPS)
-    return min(max(shrunk, 0.0), 0.9)
-
-
-def _product(left: Sequence[float], right: Sequence[float]) -> float:
-    """The scalar product of two lists."""
-    return float(sum(map(operator.mul, left, right)))
+    return precision.relative_half_width(
+        times,
+        steps.kinds,
+        steps.weights,
+        quantile=t_quantile,
+        block_steps=steps.block_steps,
+        window_steps=steps.window_steps,
+    )
 
 
 def single_process(noise: CalibrationSummary) -> float:

@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from bench.records.steps import AFTER, OPTIMIZER, PLAIN, Steps
+from bench.records.steps import Steps
+from bench.worker.timing.precision import AFTER, OPTIMIZER, PLAIN
 
 LEFT_OUT = 0.25
 """Share of the sorted differences of plain steps that is trimmed at each end."""

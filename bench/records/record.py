@@ -14,7 +14,8 @@ from bench.cases.plan import process_name
 from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome
-from bench.records.steps import AFTER, OPTIMIZER, PLAIN, Steps
+from bench.records.steps import Steps
+from bench.worker.timing.precision import AFTER, OPTIMIZER, PLAIN
 
 SCHEMA = migrations.NEWEST[migrations.RECORD]
 

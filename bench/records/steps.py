@@ -7,24 +7,10 @@ import operator
 
 import msgspec
 
+from bench.worker.timing.precision import AFTER, OPTIMIZER, PLAIN, kinds_of, weights_of
+
 MOST_IMAGES, MOST_SECONDS, LEAST_SECONDS = 2**24, 1e7, 1e-9
 """Bounds of the images and seconds of one step; a record beyond them is invalid."""
-
-PLAIN, OPTIMIZER, AFTER = range(3)
-"""Kinds of steps: a plain step, one that runs the optimizer, and the step after that, which reallocates gradients."""
-
-
-def kinds_of(count: int, optimizer: list[int], accumulation_steps: int) -> list[int]:
-    """Return the kind of each of ``count`` steps; ``optimizer`` has the indices of steps that ran the optimizer."""
-    kinds = [PLAIN] * count
-    if accumulation_steps > 1:
-        for index in optimizer:
-            kinds[index] = OPTIMIZER
-        for index in optimizer:
-            if index + 1 < count and kinds[index + 1] == PLAIN:
-                kinds[index + 1] = AFTER
-    return kinds
-
 
 PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 """Percentiles of all steps of a window that a record has where it does not have all these steps."""
@@ -174,21 +160,8 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def weights(self) -> list[float]:
-        """Weight of each step of the window in the mean step; they sum to 1.
-
-        In a window with all accumulation steps, all weights are equal. In a modelled window the optimizer step and the
-        step after it each have the weight ``1 / accumulation_steps``, together with others of their kind. The plain
-        steps have the rest.
-        """
-        kinds = self.kinds
-        if not self.modelled:
-            return [1 / len(kinds)] * len(kinds)
-        share = {
-            PLAIN: 1 - 2 / self.accumulation_steps,
-            OPTIMIZER: 1 / self.accumulation_steps,
-            AFTER: 1 / self.accumulation_steps,
-        }
-        return [share[kind] / kinds.count(kind) for kind in kinds]
+        """Weight of each step of the window in the mean step (:func:`bench.worker.timing.precision.weights_of`)."""
+        return weights_of(self.kinds, self.accumulation_steps, self.modelled)
 
     @functools.cached_property
     def shares(self) -> list[float]:

@@ -25,7 +25,7 @@ from bench.machine.paths import calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record
-from bench.records.steps import Steps, kinds_of
+from bench.records.steps import Steps
 from bench.records.store import read_calibrations
 from bench.records.thinning import thinned
 from bench.runner.jobs import case_job, data_job, export_job, oom_kills, workload_facts
@@ -45,6 +45,7 @@ from bench.worker.protocol import (
     RestMeasured,
     SettingsRead,
 )
+from bench.worker.timing.precision import kinds_of
 
 SETUP_LIMIT = 300.0
 """Seconds that set-up may take; scanning a large data set for the first time takes minutes."""

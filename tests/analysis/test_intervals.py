@@ -19,13 +19,13 @@ from bench.analysis.intervals import (
     half_width,
     rate_of,
     relative_half_width,
-    shrunk_autocorrelation,
     single_process,
     t_quantile,
     weaker_kind,
 )
 from bench.records.record import CalibrationSummary, Record
 from bench.records.steps import Steps
+from bench.worker.timing.precision import approximate_quantile, shrunk_autocorrelation
 from tests.builders import make_record, make_steps
 
 SOME = [1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.0]
@@ -320,3 +320,8 @@ def test_too_few_steps_say_no_interval() -> None:
 
 def test_noise_survives_its_file() -> None:
     assert msgspec.json.decode(msgspec.json.encode(process(1, calibration=NOISE)), type=Record).calibration == NOISE
+
+
+@pytest.mark.parametrize("degrees", [3, 4, 7.5, 12, 60])
+def test_a_worker_has_almost_the_same_quantile_without_scipy(degrees: float) -> None:
+    assert approximate_quantile(degrees) == pytest.approx(t_quantile(degrees), rel=0.01)

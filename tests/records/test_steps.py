@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.records.record import Phase
-from bench.records.steps import AFTER, OPTIMIZER, PLAIN, Steps, kinds_of
+from bench.records.steps import Steps
+from bench.worker.timing.precision import AFTER, OPTIMIZER, PLAIN, kinds_of
 from tests.builders import make_steps
 
 TIMES = {PLAIN: 0.25, OPTIMIZER: 0.75, AFTER: 0.375}

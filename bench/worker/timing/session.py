@@ -136,7 +136,7 @@ class Session:
         )
         # Joules cannot be weighted by kind of step, so the window needs the real proportion of optimizer steps.
         whole = not self.device.weighs_steps or self._windows.counts_energy
-        plan = MeasurementPlan.of(self.job.window, accumulation_steps, whole)
+        plan = MeasurementPlan.of(self.job.window, accumulation_steps, whole, extends=self.job.retry_noisy)
         if fixed:
             plan = replace(plan, align_to_accumulation=True, short_accumulation_steps=accumulation_steps)
         self._stopwatch = Stopwatch(

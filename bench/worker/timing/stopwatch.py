@@ -12,9 +12,24 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..protocol import SHORT_ACCUMULATION_STEPS, SLACK, Window
+from . import precision
 
 KEPT_WARMUP = 64
 """Maximum number of warm-up steps that a reading keeps, counted from the last; on a CPU usually all of them."""
+
+PRECISE = 0.08
+"""Half the width of a window's interval, over its mean, above which the window goes on.
+
+The drift of a CPU (``HOST_DRIFT`` in ``bench/analysis/intervals.py``) adds 5 %, by the sum of the squares, so that the
+figure has less than ± 10 %."""
+
+EXTENDABLE = range(6, 65)
+"""Lengths of windows that go on, in steps: a shorter one is for a look alone, and a longer one is precise enough.
+
+A window of so few steps has long ones: the computing of an interval takes no time in comparison."""
+
+MOST_EXTENDED = 3
+"""Length of a window that goes on, at most, over the length at which it would have ended."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class MeasurementPlan:
         short_accumulation_steps: maximum accumulation of the warm-up, and of a window too short for the real one.
         settled_after: steps of warm-up after its first optimizer step.
         most_seconds: seconds after which a window ends whatever its steps; 0: no such limit.
+        extends: whether a short window goes on while its interval is wide.
     """
 
     accumulation_steps: int
@@ -50,19 +66,23 @@ class MeasurementPlan:
     short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
     most_seconds: float = 0.0
+    extends: bool = False
 
     @classmethod
-    def of(cls, window: Window, accumulation_steps: int, align_to_accumulation: bool) -> MeasurementPlan:
+    def of(
+        cls, window: Window, accumulation_steps: int, align_to_accumulation: bool, extends: bool = False
+    ) -> MeasurementPlan:
         """Return the plan of a job's window.
 
         Args:
             window: window settings of the job.
             accumulation_steps: real accumulation steps.
             align_to_accumulation: default of the device, where the window does not set it.
+            extends: see the attribute.
         """
         asked = {item.name: getattr(window, item.name) for item in fields(window)}
         whole = align_to_accumulation if window.align_to_accumulation is None else window.align_to_accumulation
-        return cls(accumulation_steps=accumulation_steps, **{**asked, "align_to_accumulation": whole})
+        return cls(accumulation_steps=accumulation_steps, extends=extends, **{**asked, "align_to_accumulation": whole})
 
     @property
     def warmup_accumulation_steps(self) -> int:
@@ -98,6 +118,18 @@ class MeasurementPlan:
         enough = steps >= self.window_steps and seconds >= self.window_seconds
         over = 0 < self.most_seconds <= seconds
         return steps % timed_accumulation_steps == 0 and (enough or over)
+
+    def goes_on(self, steps: int, seconds: float, completed_at: int) -> bool:
+        """Whether a complete window may go on.
+
+        Args:
+            steps: its steps.
+            seconds: its duration.
+            completed_at: steps at which it was complete first.
+        """
+        over = 0 < self.most_seconds <= seconds
+        extendable = completed_at in EXTENDABLE and self.window_steps >= EXTENDABLE.start
+        return self.extends and extendable and steps < MOST_EXTENDED * completed_at and not over
 
 
 @dataclass
@@ -144,6 +176,7 @@ class Stopwatch:
     _total: float = 0.0
     _left: int = 0
     _arrival: float | None = None
+    _completed_at: int = 0
 
     def start(self) -> None:
         """Start timing: the first step begins now."""
@@ -201,7 +234,8 @@ class Stopwatch:
         queued at these points would not be timed.
         """
         now = self.clock()
-        if self._completes(now - self._last_boundary) or self._ends_block():
+        completes = self._completes(now - self._last_boundary, images)
+        if completes or self._ends_block():
             self.synchronize()
             now = self.clock()
         took = now - self._last_boundary
@@ -222,23 +256,33 @@ class Stopwatch:
             if not self._left:
                 self._begin()
             return False
-        start = self.windows[-1][0]
-        if not self._complete(len(self.seconds) - start, self._total):
-            return False
-        self.windows[-1].append(len(self.seconds))
-        return True
+        if completes:
+            self.windows[-1].append(len(self.seconds))
+        return completes
 
-    def _completes(self, took: float) -> bool:
-        """Whether the current step, of ``took`` seconds, is the last of its window."""
+    def _completes(self, took: float, images: int) -> bool:
+        """Whether the current step, of ``took`` seconds and so many images, is the last of its window."""
         if not self.windows or self._left or len(self.windows[-1]) == 2:
             return False
         steps = len(self.seconds) - self.windows[-1][0] + 1
-        return self._complete(steps, self._total + took)
-
-    def _complete(self, steps: int, seconds: float) -> bool:
         if self.planned_steps:
             return steps >= self.planned_steps
-        return self.rule.complete(steps, seconds, self.timed_accumulation_steps)
+        if not self.rule.complete(steps, self._total + took, self.timed_accumulation_steps):
+            return False
+        self._completed_at = self._completed_at or steps
+        return not self.rule.goes_on(steps, self._total + took, self._completed_at) or self._precise(took, images)
+
+    def _precise(self, took: float, images: int) -> bool:
+        """Whether the window has a narrow interval, the current step included."""
+        counts = [*self.images, images]
+        times = [seconds / count for seconds, count in zip([*self.seconds, took], counts, strict=True)]
+        start, timed = self.windows[-1][0], self.timed_accumulation_steps
+        kinds = precision.kinds_of(len(times), self.optimizer, timed)[start:]
+        weights = precision.weights_of(
+            kinds, self.rule.accumulation_steps, timed not in (0, self.rule.accumulation_steps)
+        )
+        half = precision.relative_half_width(times[start:], kinds, weights, quantile=precision.approximate_quantile)
+        return half is not None and half <= PRECISE
 
     def _ends_block(self) -> bool:
         """Whether the current step is the last of a time slice."""
@@ -267,7 +311,7 @@ class Stopwatch:
     def _begin(self) -> None:
         """Begin the timing of the window: its first step begins now."""
         self.windows.append([len(self.seconds)])
-        self._total = 0.0
+        self._total, self._completed_at = 0.0, 0
         self.synchronize()
         self.on_begin()
         self._last_boundary = self.clock()

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.analysis.intervals import relative_half_width
 from bench.records.steps import Steps
-from bench.worker.timing.stopwatch import SHORT_ACCUMULATION_STEPS, MeasurementPlan, Stopwatch
+from bench.worker.timing.stopwatch import PRECISE, SHORT_ACCUMULATION_STEPS, MeasurementPlan, Stopwatch
 
 
 @dataclass
@@ -664,3 +665,107 @@ def test_a_request_counts_from_its_arrival() -> None:
     reading = bench.watch.reading()
     assert reading["latency"] == [1.25] * len(reading["seconds"])
     assert msgspec.convert(reading, Steps).latency == reading["latency"]
+
+
+# A window that goes on
+
+
+def window_of(durations: list[float], **plan: Any) -> Bench:
+    """A bench after the window of a job of 12 steps; the steps of the window take these seconds, by turns."""
+    bench = Bench(extending_rule(**plan))
+    bench.watch.start()
+    while not bench.watch.windows:
+        bench.train()
+    taken = itertools.cycle(durations)
+    while not bench.train(seconds=next(taken)):
+        assert len(bench.watch.seconds) < 1000
+    return bench
+
+
+def extending_rule(**plan: Any) -> MeasurementPlan:
+    return MeasurementPlan(
+        **{
+            "accumulation_steps": 1,
+            "warmup_seconds": 0.0,
+            "window_steps": 12,
+            "window_seconds": 0.0,
+            "extends": True,
+            **plan,
+        }
+    )
+
+
+def timed(bench: Bench) -> int:
+    start, end = bench.watch.windows[0]
+    return end - start
+
+
+CALM = [0.25, 0.255, 0.245, 0.25]
+ONE_LONG = [*[0.25] * 5, 0.4, *[0.25] * 40]
+WILD = [0.25, 0.25, 2.0]
+
+
+def test_a_calm_window_has_the_requested_steps() -> None:
+    assert timed(window_of(CALM)) == 12
+
+
+def test_a_window_with_a_wide_interval_goes_on_until_it_is_narrow() -> None:
+    bench = window_of(ONE_LONG)
+    assert 12 < timed(bench) < 36
+    start, end = bench.watch.windows[0]
+    widths = [relative_half_width(msgspec.convert(reading_up_to(bench, start, last), Steps)) for last in (end - 1, end)]
+    assert widths[0] is not None and widths[1] is not None and widths[1] <= PRECISE < widths[0]
+
+
+def reading_up_to(bench: Bench, start: int, end: int) -> dict[str, Any]:
+    """What a record would have, had the window ended there."""
+    seconds = bench.watch.seconds[:end]
+    return {
+        "warmup": start,
+        "seconds": seconds,
+        "data_wait": [0.0] * end,
+        "images": 16,
+        "optimizer": [index for index in bench.watch.optimizer if index < end],
+        "accumulation_steps": bench.rule.accumulation_steps,
+        "timed_accumulation_steps": bench.watch.timed_accumulation_steps,
+    }
+
+
+def test_a_window_goes_on_for_three_times_its_steps_at_most() -> None:
+    assert timed(window_of(WILD)) == 36
+
+
+def test_a_window_that_goes_on_holds_whole_cycles() -> None:
+    bench = window_of(WILD, accumulation_steps=4)
+    assert timed(bench) == 36
+    assert timed(window_of(ONE_LONG, accumulation_steps=4)) in range(16, 36, 4)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [{"extends": False}, {"most_seconds": 1.0}, {"window_steps": 5}, {"window_steps": 80}],
+    ids=["not allowed", "ended by its time", "short look", "long"],
+)
+def test_other_windows_do_not_go_on(plan: dict[str, Any]) -> None:
+    wild, calm = (timed(window_of(durations, **plan)) for durations in (WILD, [sum(WILD) / 3]))
+    assert wild == pytest.approx(calm, abs=2)
+
+
+def test_a_second_window_goes_on_by_itself() -> None:
+    bench = window_of(CALM)
+    bench.watch.open()
+    taken = itertools.cycle(WILD)
+    while not bench.train(seconds=next(taken)):
+        pass
+    start, end = bench.watch.windows[1]
+    assert end - start == 36
+
+
+def test_a_window_of_fixed_length_does_not_go_on() -> None:
+    bench = Bench(extending_rule())
+    bench.watch.shared = True
+    bench.watch.start()
+    taken = itertools.cycle(WILD)
+    while not bench.train(seconds=next(taken)):
+        pass
+    assert timed(bench) == bench.watch.planned_steps == 12
