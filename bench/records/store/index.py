@@ -17,6 +17,9 @@ MANY = 1_000
 NEWEST_SECONDS = 2
 """Files that changed so recently may change again within one tick of the file system's clock: they are not kept."""
 
+UNUSED_DAYS = 30
+"""Days without use after which a file of the index is removed: its folder is gone, or nobody looks at it."""
+
 BYTES = 16
 """Length of each of two checksums at the beginning of a file of the index."""
 
@@ -49,8 +52,10 @@ class FolderState:
 
     def load(self, index: Path) -> bytes | None:
         """Return what was kept of the files in this state; None without it, or where it is broken."""
+        file = index / self.file_name
         try:
-            content = (index / self.file_name).read_bytes()
+            content = file.read_bytes()
+            os.utime(file)  # it is in use
         except OSError:
             return None
         state, checksum, kept = content[:BYTES], content[BYTES : 2 * BYTES], content[2 * BYTES :]
@@ -63,6 +68,15 @@ class FolderState:
         with contextlib.suppress(OSError):
             index.mkdir(parents=True, exist_ok=True)
             write_whole(index / self.file_name, self.checksum + _checksum(kept) + kept, lasting=False)
+            _remove_unused(index)
+
+
+def _remove_unused(index: Path) -> None:
+    """Remove the files of an index that were not used for :data:`UNUSED_DAYS`."""
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for file in index.glob("*.index"):
+        if file.stat().st_mtime < oldest:
+            file.unlink(missing_ok=True)
 
 
 def _checksum(*parts: bytes) -> bytes:
