@@ -18,7 +18,7 @@ NEWEST_SECONDS = 2
 """Files that changed so recently may change again within one tick of the file system's clock: they are not kept."""
 
 UNUSED_DAYS = 30
-"""Days without use after which a file of the index is removed: its folder is gone, or nobody looks at it."""
+"""Days without use after which a file of the index is removed: its folder is gone, or no command reads it."""
 
 BYTES = 16
 """Length of each of two checksums at the beginning of a file of the index."""
