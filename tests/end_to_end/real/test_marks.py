@@ -101,16 +101,16 @@ def fields(data, folder, nbs):
     return {**own, "data": data, "scratch": str(scratch)}
 
 
-def ours(spied, data, folder, nbs, window, monkeypatch, channel=None, **more):
+def ours(spied, data, folder, nbs, window, channel=None, **more):
     """Steps of a measured case, and what it sent."""
     from bench.worker.devices.cpu import Cpu
-    from bench.worker.timing import session, windows
+    from bench.worker.timing import session
     from bench.worker.workloads.ultralytics import train
 
-    monkeypatch.setattr(windows, "RETRIES", 0)  # other people's work may disturb, and nothing here is a speed
     rule = Window(warmup_seconds=0.0, window_steps=window, window_seconds=0.0)
     channel = channel or RecordedChannel()
-    job = CaseJob(**fields(data, folder, nbs), window=rule, **more)
+    # Other people's work may disturb, and nothing here is a speed.
+    job = CaseJob(**fields(data, folder, nbs), window=rule, retry_noisy=False, **more)
     measured = session.Session(job, workloads()["ultralytics"], channel, Cpu())
 
     def work():
@@ -151,7 +151,7 @@ def both(spied, data, tmp_path_factory):
         for name in ("remember", "epoch_ended", "record_gradients", "record_scale", "finish"):
             patch.setattr(TrainingSanityChecks, name, noting(name))
         gc.freeze()
-        measured, steps, reading = ours(spied, data, tmp_path_factory.mktemp("ours"), 8, 4, patch)
+        measured, steps, reading = ours(spied, data, tmp_path_factory.mktemp("ours"), 8, 4)
         frozen = [gc.get_freeze_count()]
     gc.freeze()
     calls = [(name, list(loss_items(trainer, means).values())) for name, trainer, means in calls]
@@ -241,7 +241,7 @@ def test_a_checkpoint_that_cannot_be_saved_costs_nothing_that_was_measured(spied
 
     monkeypatch.setattr(DetectionTrainer, "save_model", save_model)
     channel = RecordedChannel()
-    ours(spied, data, tmp_path, 8, 4, monkeypatch, channel, with_val=True)
+    ours(spied, data, tmp_path, 8, 4, channel, with_val=True)
     *_, reading, rest, epoch_overhead = channel.events
     assert (type(reading), rest) == (Measured, PhaseBegan("rest"))
     assert epoch_overhead == RestMeasured(failed="OSError: [Errno 28] No space left on device")
@@ -267,7 +267,7 @@ def test_plain_training_is_reported_in_blocks_after_its_warm_up(both):
 def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole_cycles(
     spied, data, tmp_path, monkeypatch
 ):
-    measured, steps, _ = ours(spied, data, tmp_path, 16, 6, monkeypatch)
+    measured, steps, _ = ours(spied, data, tmp_path, 16, 6)
     ran = [number for number, step in enumerate(measured) if step["optimizer"]]
     assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.warmup, len(steps.window)) == (8, 8, 8, 8)
     assert ran == steps.optimizer == [5, 13]  # every sixth step while it warms up

@@ -31,5 +31,5 @@ def test_offline_streams_a_list(forking, tmp_path):
     record = run_one(forking, tmp_path, planned(scenario="offline"))
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.effective["scenario"] == "offline"
-    assert len(record.steps.window) == 24 and latencies(record) == []
+    assert len(record.steps.window) >= 24 and latencies(record) == []
     assert list(record.phases) == ["preprocess", "forward", "postprocess"]

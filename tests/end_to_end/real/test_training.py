@@ -112,10 +112,10 @@ def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does
     steps = modelled.steps
     assert (steps.accumulation_steps, steps.timed_accumulation_steps) == (32, 6)
     assert steps.warmup in {8, 20, 32}
-    assert len(steps.window) == 12
+    assert len(steps.window) in range(12, 37, 6)  # it goes on where the machine is noisy
     assert steps.optimizer == list(range(5, len(steps.seconds), 6))
     assert steps.modelled
-    assert steps.kinds.count(OPTIMIZER) == 2
+    assert steps.kinds.count(OPTIMIZER) == len(steps.window) // 6
     assert sum(steps.weights) == pytest.approx(1)
     assert modelled.effective["accumulate"] == 32
 

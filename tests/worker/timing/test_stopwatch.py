@@ -769,3 +769,14 @@ def test_a_window_of_fixed_length_does_not_go_on() -> None:
     while not bench.train(seconds=next(taken)):
         pass
     assert timed(bench) == bench.watch.planned_steps == 12
+
+
+def test_a_window_of_requests_that_arrive_at_random_does_not_go_on() -> None:
+    bench = Bench(extending_rule())
+    bench.watch.start()
+    taken = itertools.cycle(WILD)
+    ended = False
+    while not ended:
+        bench.watch.request_arrived(bench.now)
+        ended = bench.train(seconds=next(taken))
+    assert timed(bench) == 12
