@@ -51,25 +51,25 @@ class Fleet:
 
     def members(self):
         """Processes of members that run."""
-        found = []
+        running = []
         for process in self.left():
             try:
                 if any(MEMBER in part for part in process.cmdline()):
-                    found.append(process)
+                    running.append(process)
             except psutil.Error:
                 continue
-        return sorted(found, key=lambda process: process.pid)
+        return sorted(running, key=lambda process: process.pid)
 
     def left(self):
         """All processes of this run, whoever started them: those with its cache in their environment."""
-        found = []
+        ours = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("YOLOPACE_CACHE") == self.cache and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                    ours.append(process)
             except (psutil.Error, OSError):
                 continue
-        return found
+        return ours
 
 
 def kill_member(fleet):
