@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import psutil
@@ -119,7 +119,8 @@ def play(fault, seed):
     chance = random.Random(f"{fault.__name__} {seed}")
     with tempfile.TemporaryDirectory(prefix="yolopace-faults-") as place:
         fleet = Fleet(Path(place))
-        fleet.start("--local", str(AGENTS), "--run", "r", *OPTIONS)
+        begin = ("--local", str(AGENTS), "--run", "r", *OPTIONS)
+        fleet.start(*begin)
         enough = chance.randint(0, CASES)
         wait_for(lambda: fleet.process.poll() is not None or (fleet.members() and len(fleet.records()) >= enough), 300)
         time.sleep(chance.random())
@@ -133,7 +134,8 @@ def play(fault, seed):
         resumed = 0
         while len(fleet.records()) < AGENTS * CASES and resumed < 2:
             resumed += 1
-            fleet.start("--resume", "r")
+            started = (fleet.results / "r/.fleet.json").exists()  # a run that had no plan yet may have left nothing
+            fleet.start(*(("--resume", "r") if started else begin))
             fleet.process.wait(300)
         after = fleet.records()
         measured = [r for r in store.read([fleet.results])[0] if r.outcome.status.value == "measured"]
@@ -156,13 +158,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", default="", help="faults, such as full_disk,interrupt; default: all")
     given = parser.parse_args()
-    plays = [(fault, seed) for seed in range(given.rounds) for fault in FAULTS]
+    chosen = [fault for fault in FAULTS if not given.only or fault.__name__ in given.only.split(",")]
+    plays = [(fault, seed) for seed in range(given.rounds) for fault in chosen]
     print("| fault | records before | happened | exit code | resumed | lost | twice | processes left |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     wrong = []
     with ThreadPoolExecutor(given.jobs) as pool:
-        for row, log in pool.map(lambda both: play(*both), plays):
+        for ended in as_completed([pool.submit(play, *both) for both in plays]):
+            row, log = ended.result()
             print(f"| {' | '.join(map(str, row))} |", flush=True)
             if any(row[-3:]):
                 wrong.append(row)
