@@ -12,10 +12,11 @@ import pytest
 
 from bench.fleet import agent, links, package
 from bench.fleet.coordinator import Coordinator
+from bench.fleet.locks import run_name
 from bench.fleet.machine_state import State
 from bench.fleet.machines import MachineSpec
 from bench.records import store
-from tests.builders import make_machine
+from tests.builders import make_ceiling, make_machine
 from tests.fleet.canned import NAMES, canned_record, content_of, run_and_interrupt, wait_for
 
 pytest.importorskip("execnet")
@@ -210,3 +211,24 @@ def test_what_a_python_lacks_is_said(tmp_path, ssh, monkeypatch):
     with pytest.raises(links.Unreachable, match=r"has no torch, msgspec: install yolopace\[headless\] there"):
         links.probe(python_that(tmp_path, f"cat >/dev/null; echo 'a greeting'; echo '{answer}'"))
     assert links.probe(MachineSpec("a", host="box", python=sys.executable)) == sys.executable
+
+
+def test_a_ceiling_that_ends_arrives_from_each_of_two_agents(tmp_path):
+    shown, specs = [], []
+    for name in ("a", "b"):
+        ceiling = make_ceiling(run=run_name("r", name), batch=24)
+        case = ceiling.case.search_id
+        spec = machine_spec(tmp_path, name)
+        spec.options["planned"]["names"] = [A, case]
+        spec.options["records"][case] = content_of(ceiling)
+        specs.append(spec)
+    coordinator = coordinator_of(tmp_path, *specs, show=lambda machine, item: shown.append((machine.name, item.name)))
+    coordinator.run()
+    assert [machine.state for machine in coordinator.machines.values()] == [State.FINISHED] * 2
+    for spec in specs:
+        folder = tmp_path / "results/r" / spec.name
+        assert (folder / ceiling.file_name).read_text() == spec.options["records"][case]
+        [stored] = store.read_ceilings([folder])[0]
+        assert (stored.case.batch, stored.run) == (24, run_name("r", spec.name))
+    assert sorted(shown) == [(name, item) for name in "ab" for item in sorted([A, ceiling.name])]
+    assert store.read_fleet(tmp_path / "results/r").machines["a"].left == []
