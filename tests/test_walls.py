@@ -38,6 +38,7 @@ STARTS_PROCESSES = {
     "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
     "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
+    "selfcheck/fleet_runs.py": {"subprocess"},  # the same
     "ceiling/probe_limits.py": {"subprocess"},  # tries whether a process may enter a control group
 }
 """Exceptions to: only ``runner/``, ``environments/`` and ``fleet/`` start processes."""

@@ -232,9 +232,8 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
         keyword_matcher(option("k"))
         if option("target_ci"):
             parse_percent("target-ci", option("target_ci"))
-        for name in ("time_budget", "phase_timeout"):
-            if option(name):
-                parse_duration(option(name))
+        for duration in filter(None, map(option, ("time_budget", "phase_timeout"))):
+            parse_duration(duration)
         texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
         modes = [mode.strip() for mode in (texts["mode"] or "").split(",") if mode.strip() != CEILING]
         parse_options({**texts, "mode": ",".join(modes) or None}, option("axis"))

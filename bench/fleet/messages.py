@@ -92,7 +92,7 @@ class Planned(msgspec.Struct, tag="planned", frozen=True, kw_only=True):
 
 
 class Added(msgspec.Struct, tag="added", frozen=True):
-    """A further process of a planned case; an empty name asks for nothing, and ``note`` says what came of the target."""
+    """A further process of a planned case; an empty name asks for nothing, and ``note`` says why."""
 
     name: str
     note: str = ""

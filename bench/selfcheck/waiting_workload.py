@@ -37,6 +37,7 @@ def _waiting(worker: Any) -> Any:
         size_unit = "numbers"
         epoch_items = 10_000
         data = "waiting-vectors"
+        preload = ("torch", "torch._dynamo")  # which an optimizer imports: seconds of computing in each case
 
         def claims(self, model: str) -> bool:
             """Return whether a model is the one of this family."""
