@@ -290,8 +290,10 @@ def show_record(machine: Machine, item: Record | Ceiling) -> None:
         text = f"{format_number(speed)} {units_of(item).unit}s/s"
     elif isinstance(item, Record) or item.outcome.reason:
         text = f"{status}: {one_line(item.outcome.reason)}"
-    else:
+    elif item.case.batch:
         text = f"largest batch {item.case.batch}"
+    else:
+        text = f"not even batch {item.granularity} trains"
     over = f"{len(machine.names) - len(machine.left)}/{len(machine.names)}" if machine.names else "earlier"
     print(clean(f"{machine.name} {over} {item.name}: {text}"), flush=True)
 

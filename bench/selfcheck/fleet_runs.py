@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import extensions
+from bench.cases.device_kinds import HOST
 from bench.errors import UsageError
 from bench.records import store
 from bench.selfcheck import waiting_workload
 from bench.selfcheck.check import Check
 from bench.text import one_line
 
-OPTIONS = ("--profile", "quick", "--model", "wait10", "--device", "cpu", "--amp", "off", "--mode", "train")
+OPTIONS = ("--profile", "quick", "--model", "wait10", "--device", HOST, "--amp", "off", "--mode", "train")
 
 BATCHES, SIZES = (1, 2, 4), (32, 64, 96, 128)
 """Axes of the 12 cases."""
