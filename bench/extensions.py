@@ -88,6 +88,11 @@ def digests() -> dict[str, str]:
     return {extension.name: extension.digest for extension in _loaded.values()}
 
 
+def digest_of(content: bytes) -> str:
+    """Return the digest of an extension's file."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 def extra() -> dict[str, dict[str, str]]:
     """Return the loaded extensions as a record's ``extra`` has them: without any, nothing."""
     return {"extensions": digests()} if _loaded else {}
@@ -106,7 +111,7 @@ def _read(path: str, where: str) -> Extension:
     name = Path(where).stem
     if other := next((extension.path for extension in _loaded.values() if extension.name == name), ""):
         raise UsageError(f"extension {path!r} has the same name as {other!r}: rename one of them.")
-    return Extension(where, name, hashlib.sha256(content).hexdigest()[:12])
+    return Extension(where, name, digest_of(content))
 
 
 def _import(path: str, extension: Extension) -> ModuleType:

@@ -18,7 +18,7 @@ from bench.cli.axis_options import replace_parameter
 from bench.cli.io import say
 from bench.cli.run import listed_option
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.pytest_plugin.command_line import OUTPUT, run_options
+from bench.pytest_plugin.command_line import OUTPUT, WHAT, RunOption, run_options
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -29,9 +29,22 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.records.fleet import FleetRun
     from bench.records.record import Record
 
-OWN = {"--plan", "--target-ci", "--results", "--reports", "--epoch-images", "--epochs", "--run", "--resume", "--python"}
-"""Options of a run that a fleet does not take, or takes in another way; ``python`` is one of each machine."""
+_REPORT = "records are collected first: give it to yolopace report"
 
+REFUSED = {
+    "--plan": "yolopace plan lists the cases of a machine, and yolopace fleet doctor looks at machines",
+    "--reports": _REPORT,
+    "--epoch-images": _REPORT,
+    "--epochs": _REPORT,
+    "--python": "each machine has its own, as in ssh://host//path/to/python",
+}
+"""Options of a run that a fleet does not take, each with what to use instead."""
+
+OWN = {*REFUSED, "--results", "--run", "--resume", "--m"}
+"""Options of a run that machines are not given: a fleet takes them in another way, or not at all."""
+
+KEYWORD = RunOption("-k", WHAT, "only cases whose ids match, such as 'train and not b16', as with pytest", "EXPRESSION")
+"""pytest's own option of a run."""
 
 MACHINES = "Machines"
 """Title of the group of options that say where cases are measured."""
@@ -66,8 +79,10 @@ def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give the command the options of a run that decide what is measured, and how."""
     from bench import extensions
 
-    taken = [option for option in run_options() if option.group and option.name not in {*OWN, extensions.OPTION}]
-    return replace_parameter(command, "options", [listed_option(option) for option in taken], command)
+    options = [KEYWORD, *(option for option in run_options() if option.group and option.name != extensions.OPTION)]
+    taken = [listed_option(option) for option in options if option.name not in OWN]
+    refused = [listed_option(option, hidden=True) for option in options if option.name in REFUSED]
+    return replace_parameter(command, "options", [*taken, *refused], command)
 
 
 @_with_run_options
@@ -96,6 +111,9 @@ def fleet(
     from bench.fleet.links import check_installed
 
     given = {key: value for key, value in options.items() if value not in (None, False, [])}
+    for flag, instead in REFUSED.items():
+        if flag.lstrip("-").replace("-", "_") in given:
+            raise UsageError(f"a fleet does not take {flag}: {instead}.")
     if action is Action.status:
         return show_status(results, name or resume or run)
     if name:
@@ -153,6 +171,7 @@ def requested(
     Raises:
         UsageError: where that is impossible.
     """
+    from bench import extensions
     from bench.fleet.coordinator import specs_of
     from bench.machine.fingerprint import machine
     from bench.records import store
@@ -165,9 +184,11 @@ def requested(
         fleet = store.read_fleet(results / run)
         changed = sorted(key for key, value in options.items() if fleet.options.get(key) != value)
         if changed:
-            raise UsageError(
-                f"run {run} goes on with the options of its start: leave out --{changed[0].replace('_', '-')}."
-            )
+            flag = "-k" if changed[0] == "k" else f"--{changed[0].replace('_', '-')}"
+            raise UsageError(f"run {run} goes on with the options of its start: leave out {flag}.")
+        if fleet.extensions != extensions.digests():
+            own = ", ".join(f"{name} ({digest})" for name, digest in fleet.extensions.items()) or "none"
+            raise UsageError(f"run {run} goes on with the extensions of its start, which are: {own}.")
         specs = chosen_machines(on, local) if on or local else specs_of(fleet)
         return run, specs, fleet
     specs = chosen_machines(on, local)
@@ -175,7 +196,8 @@ def requested(
     for spec in specs:
         check_options({**options, **spec.options}, spec.name)
     run = store.check_new_run(results, run) or store.new_run_name(machine().fingerprint)
-    return run, specs, FleetRun(started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", spread=spread, options=options)
+    started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return run, specs, FleetRun(started=started, spread=spread, options=options)
 
 
 def chosen_machines(on: str, local: int) -> list[MachineSpec]:
@@ -198,6 +220,8 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
     from bench.cases.plan import profile
     from bench.ceiling.service import CEILING
     from bench.cli.fleet_member import option_getter
+    from bench.formatting import parse_duration, parse_percent
+    from bench.pytest_plugin.selection import keyword_matcher
 
     try:
         if forbidden := next((key for key in options if f"--{key.replace('_', '-')}" in OWN), ""):
@@ -205,6 +229,11 @@ def check_options(options: dict[str, Any], name: str = "") -> None:
         if not all(isinstance(value, (str, bool)) or key == "axis" for key, value in options.items()):
             raise UsageError("options are texts, as in device = '0,1'.")
         option = option_getter(options)
+        keyword_matcher(option("k"))
+        if option("target_ci"):
+            parse_percent("target-ci", option("target_ci"))
+        for duration in filter(None, map(option, ("time_budget", "phase_timeout"))):
+            parse_duration(duration)
         texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
         modes = [mode.strip() for mode in (texts["mode"] or "").split(",") if mode.strip() != CEILING]
         parse_options({**texts, "mode": ",".join(modes) or None}, option("axis"))
@@ -249,6 +278,7 @@ def stopping_on_interrupt(coordinator: Coordinator) -> Iterator[None]:
 
 def show_record(machine: Machine, item: Record | Ceiling) -> None:
     """Print one line on what a machine has measured."""
+    from bench.analysis.units import units_of
     from bench.formatting import format_number
     from bench.pytest_plugin.progress import rate
     from bench.records.record import Record
@@ -256,12 +286,14 @@ def show_record(machine: Machine, item: Record | Ceiling) -> None:
 
     speed = rate(item) if isinstance(item, Record) else None
     status = item.outcome.status.value.replace("_", " ")
-    if speed is not None:
-        text = f"{format_number(speed)} images/s"
+    if speed is not None and isinstance(item, Record):
+        text = f"{format_number(speed)} {units_of(item).unit}s/s"
     elif isinstance(item, Record) or item.outcome.reason:
         text = f"{status}: {one_line(item.outcome.reason)}"
-    else:
+    elif item.case.batch:
         text = f"largest batch {item.case.batch}"
+    else:
+        text = f"not even batch {item.granularity} trains"
     over = f"{len(machine.names) - len(machine.left)}/{len(machine.names)}" if machine.names else "earlier"
     print(clean(f"{machine.name} {over} {item.name}: {text}"), flush=True)
 

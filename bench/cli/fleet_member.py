@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bench import signals
+from bench import extensions, signals
 from bench.cases.device_kinds import MACHINES, device_names, kind_of
+from bench.ceiling.service import CEILING
 from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.fleet import locks, messages
 from bench.fleet.incoming import name_of
@@ -21,11 +22,13 @@ from bench.machine.paths import cache_folder
 from bench.pytest_plugin.command_line import run_options
 from bench.pytest_plugin.request import RunRequest
 from bench.pytest_plugin.resume import SELECTION
+from bench.pytest_plugin.selection import keyword_matcher
 from bench.pytest_plugin.session import BenchSession, BudgetExhausted
 from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Record
+from bench.records.store.atomic import write_whole
 
 Send = Callable[[messages.Event], None]
 """Sends an event to the coordinator."""
@@ -91,6 +94,7 @@ def serve(commands: Any, send: Send) -> None:
     """
     start = commands.next()
     assert isinstance(start, messages.Start)
+    load_extensions(start.extensions)
     if start.examine:
         return send(_examine())
     with locks.measuring(start.lock, start.run):
@@ -111,6 +115,22 @@ def serve(commands: Any, send: Send) -> None:
         if complete:
             _forget(session.store)
     send(messages.Finished())
+
+
+def load_extensions(files: Iterable[messages.ExtensionFile]) -> None:
+    """Load the extensions of the run, and none that this machine names itself.
+
+    Raises:
+        UsageError: for one that arrived damaged, or that does not load here.
+    """
+    os.environ.pop(extensions.VARIABLE, None)
+    for file in files:
+        if extensions.digest_of(file.content) != file.digest or Path(file.name).name != file.name:
+            raise UsageError(f"extension {file.name!r} arrived damaged.")
+        path = cache_folder() / "fleet" / "code" / file.digest / f"{file.name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, file.content, lasting=False)
+        extensions.load([str(path)])
 
 
 def runs_folder() -> Path:
@@ -146,21 +166,36 @@ def begin(start: messages.Start) -> BenchSession:
         "reports": str(results.parent / "reports"),
     }
     session = BenchSession(RunRequest.parse(option_getter({**start.options, **values}), Path.cwd()))
-    offered = {name for name, plan in session.planned.items() if is_offered(plan.case.device)}
-    searches = {name for name, search in session.request.searches.items() if is_offered(search.case.device)}
-    session.selected = [plan for name, plan in session.planned.items() if name in offered]
-    session.selected_searches = [name for name in session.request.searches if name in searches]
-    if not offered and not searches:
-        asked = sorted({plan.case.device for plan in session.planned.values()})
-        raise UsageError(f"it has no device of the plan ({', '.join(asked)}): it has {', '.join(devices())}.")
-    left_out = len(session.planned) + len(session.request.searches) - len(offered) - len(searches)
-    if left_out:
-        session.note(f"{left_out} cases left out, whose devices it does not have: it has {', '.join(devices())}")
+    _select(session)
     session.begin()
     assert session.store is not None
     for received in ceilings:
         session.store.save(received)
     return session
+
+
+def _select(session: BenchSession) -> None:
+    """Select the processes and ceilings that ``-k`` chooses and whose devices this machine has.
+
+    Raises:
+        UsageError: where nothing is left.
+    """
+    keyword = session.request.options.options["k"]
+    matches, searches = keyword_matcher(keyword), session.request.searches
+    chosen = [plan for name, plan in session.planned.items() if matches(plan.case.mode, name)]
+    chosen_searches = [name for name in searches if matches(CEILING, name)]
+    if not chosen and not chosen_searches:
+        raise UsageError(
+            f"no case matches -k {keyword!r}: use a part of an id such as {[*session.planned, *searches][0]}."
+        )
+    session.selected = [plan for plan in chosen if is_offered(plan.case.device)]
+    session.selected_searches = [name for name in chosen_searches if is_offered(searches[name].case.device)]
+    left_out = len(chosen) + len(chosen_searches) - len(session.selected) - len(session.selected_searches)
+    if not session.selected and not session.selected_searches:
+        asked = {plan.case.device for plan in chosen} | {searches[name].case.device for name in chosen_searches}
+        raise UsageError(f"it has no device of the plan ({', '.join(sorted(asked))}): it has {', '.join(devices())}.")
+    if left_out:
+        session.note(f"{left_out} cases left out, whose devices it does not have: it has {', '.join(devices())}")
 
 
 def final_ceilings(kept: store.Store) -> list[Ceiling]:
@@ -197,8 +232,11 @@ def is_offered(device: str) -> bool:
 def _planned(session: BenchSession) -> messages.Planned:
     assert session.launcher is not None and session.store is not None
     environment = session.launcher.interpreter.environment
+    names = [*(plan.name for plan in session.selected), *session.selected_searches]
+    cases = {plan.case for plan in session.selected}
     return messages.Planned(
-        names=[*(plan.name for plan in session.selected), *session.selected_searches],
+        names=names,
+        added=[name for name, record in session.finished.items() if record.case in cases and name not in names],
         finished=[*session.finished, *(ceiling.case.search_id for ceiling in final_ceilings(session.store))],
         machine=machine(),
         environment=environment.fingerprint,
@@ -237,8 +275,20 @@ def _measure_all(session: BenchSession, commands: Any, send: Send) -> bool:
                     send(_recorded(session.measure(plan)))
             case messages.GiveUp(name, reason):
                 send(_recorded(session.run.give_up(session.planned[name], reason)))
+            case messages.Refine():
+                send(_added(session))
             case messages.Finish(complete):
                 return complete
+
+
+def _added(session: BenchSession) -> messages.Added:
+    """Return the next process that ``--target-ci`` adds; without a name, what came of the target."""
+    target = session.target
+    plan = target.next() if target is not None else None
+    if plan is None:
+        return messages.Added("", target.summary() if target is not None else "")
+    session.planned[plan.name] = plan
+    return messages.Added(plan.name)
 
 
 def _forget(kept: store.Store) -> None:

@@ -56,11 +56,13 @@ class _Began:
         self.began = True
 
 
-def listed_option(option: RunOption) -> inspect.Parameter:
-    """Return an option as the help lists it."""
+def listed_option(option: RunOption, hidden: bool = False) -> inspect.Parameter:
+    """Return an option as the help lists it; a hidden one is not listed."""
     first = option.help.partition(" ")[0]
     about = f"{option.help[0].upper() if first.isalpha() else option.help[0]}{option.help[1:]}."
-    listed = typer.Option(option.name, metavar=option.metavar or None, help=about, rich_help_panel=option.group)
+    listed = typer.Option(
+        option.name, metavar=option.metavar or None, help=about, rich_help_panel=option.group, hidden=hidden
+    )
     kind: Any = bool if not option.metavar else Optional[list[str]] if option.repeated else Optional[str]  # noqa: UP045
     name = option.name.lstrip("-").replace("-", "_")
     default = None if option.metavar else False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,9 +48,13 @@ def selfcheck(
         int, typer.Option(min=2, help="With --truth, processes of each side; with --formats, of each cell.")
     ] = 6,
     fleet: Annotated[
-        bool, typer.Option("--fleet", help="Check the coordinator of a fleet instead, by simulated machines.")
+        bool,
+        typer.Option("--fleet", help="Check a fleet instead: its coordinator by simulated machines, and real agents."),
     ] = False,
-    machines: Annotated[int, typer.Option(min=1, help="Simulated machines, with --fleet.")] = 200,
+    machines: Annotated[int, typer.Option(min=0, help="Simulated machines, with --fleet; 0: none.")] = 200,
+    agents: Annotated[
+        int, typer.Option(min=0, help="With --fleet, agents that measure 12 cases here, as a local run; 0: none.")
+    ] = 3,
     tune: Annotated[
         bool,
         typer.Option(
@@ -74,9 +79,11 @@ def selfcheck(
 
     check_usable()
     if fleet:
-        from bench.selfcheck.fleet import checks as checks_of_fleet
+        from bench.selfcheck import fleet as coordinators
+        from bench.selfcheck import fleet_runs
 
-        show(checks_of_fleet(machines, FLEET_CASES))
+        simulated = coordinators.checks(machines, FLEET_CASES) if machines else ()
+        show(itertools.chain(simulated, fleet_runs.checks(agents, say) if agents else ()))
         return
     if truth:
         cases_of_truth = truths.chosen(workloads)

@@ -18,6 +18,7 @@ from bench.fleet.incoming import Untrusted, checked
 from bench.fleet.links import Connect, Unreachable
 from bench.fleet.machine_state import Machine, State
 from bench.fleet.machines import MachineSpec, parse_address
+from bench.fleet.package import extension_files
 from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.fleet import FleetMachine, FleetRun
@@ -84,6 +85,7 @@ class Coordinator:
         self.machines = {spec.name: Machine(spec, self.folder, run) for spec in specs}
         self.stopping = False
         self._options = options
+        self._extensions = extension_files()
         self._connect = connect
         self._started = started
         self._spread = spread
@@ -179,7 +181,13 @@ class Coordinator:
                 machine.starts += 1
                 records = machine.contents()
                 options = {**self._options, **machine.spec.options}
-                start = messages.Start(run=machine.run, lock=machine.spec.lock, options=options, records=records)
+                start = messages.Start(
+                    run=machine.run,
+                    lock=machine.spec.lock,
+                    options=options,
+                    records=records,
+                    extensions=self._extensions,
+                )
                 content.send(messages.encode(start))
             case "unreachable":
                 self._lose(machine, str(content), final=content.final)
@@ -199,6 +207,8 @@ class Coordinator:
                 self._plan(machine, event)
             case messages.Recorded(name, content):
                 self._record(machine, name, content)
+            case messages.Added():
+                self._add(machine, event)
             case messages.Skipped(name, _):
                 machine.over.add(name)
                 self._next(machine, name)
@@ -209,7 +219,7 @@ class Coordinator:
                 self._close(machine, self._end_state(machine))
 
     def _plan(self, machine: Machine, planned: messages.Planned) -> None:
-        names = planned.names
+        names = [*planned.names, *planned.added]
         if len(set(names)) < len(names):
             return self._refuse(machine, "its plan names a case twice.")
         if self._spread and (why := self._why_different(planned)):
@@ -218,6 +228,7 @@ class Coordinator:
         machine.planned, machine.names = planned, names
         machine.lost_since, machine.tries, machine.note, machine.starts = None, 0, "", 0
         machine.state = State.READY
+        machine.refining = machine.refined = False
         for name in names:
             if name in planned.finished:
                 machine.over.add(name)
@@ -243,6 +254,20 @@ class Coordinator:
                 return f"its plan differs from that of {other.name}"
         return ""
 
+    def _add(self, machine: Machine, added: messages.Added) -> None:
+        """Add the process that a machine names for ``--target-ci`` to its plan, or note that it needs none."""
+        planned = {_case(name) for name in machine.names}
+        if not machine.refining or (added.name and (added.name in machine.names or _case(added.name) not in planned)):
+            return self._refuse(machine, f"it wants to measure {added.name!r}, which is not in its plan.")
+        machine.refining, machine.state = False, State.READY
+        if added.name:
+            machine.names.append(added.name)
+        else:
+            machine.refined = True
+            if added.note:
+                self._say(f"{machine.name}: {added.note}")
+        self._next(machine)
+
     def _record(self, machine: Machine, name: str, content: str) -> None:
         try:
             item = checked(content, name, machine.run)
@@ -262,6 +287,7 @@ class Coordinator:
             else:
                 machine.new[name] = item.outcome.status
                 machine.over.add(name)
+                machine.refined = False
             self._show(machine, item)
         self._next(machine, name)
 
@@ -282,7 +308,11 @@ class Coordinator:
             machine.running, machine.state = name, State.MEASURING
             machine.link.send(messages.encode(messages.Measure(name)))
         elif self.stopping or not self._may_get_more(machine):
-            self._finish(machine)
+            if self.stopping or machine.refined or not self._has_target(machine):
+                self._finish(machine)
+            else:
+                machine.refining, machine.state = True, State.MEASURING
+                machine.link.send(messages.encode(messages.Refine()))
 
     def _choose(self, machine: Machine) -> str:
         """Return what a machine measures next; empty for nothing."""
@@ -295,6 +325,10 @@ class Coordinator:
             if owner == machine.name:
                 return name
         return ""
+
+    def _has_target(self, machine: Machine) -> bool:
+        """Whether a machine adds processes until its intervals are as narrow as ``--target-ci``."""
+        return bool({**self._options, **machine.spec.options}.get("target_ci"))
 
     def _may_get_more(self, machine: Machine) -> bool:
         """Whether another machine may still leave cases to this one."""
@@ -353,6 +387,7 @@ class Coordinator:
     def _drop(self, machine: Machine) -> None:
         """Close the connection of a machine, and take back what it measures."""
         machine.running = ""
+        machine.refining = False
         machine.generation += 1
         link, machine.link = machine.link, None
         if link is not None:
@@ -392,7 +427,13 @@ class Coordinator:
         if not now and time.monotonic() < self._state_due:
             return
         machines = {machine.name: self._state_of(machine) for machine in self.machines.values()}
-        state = FleetRun(started=self._started, spread=self._spread, options=self._options, machines=machines)
+        state = FleetRun(
+            started=self._started,
+            spread=self._spread,
+            options=self._options,
+            extensions={file.name: file.digest for file in self._extensions},
+            machines=machines,
+        )
         self._state_store.save(state)
         self._state_store.unsaved.clear()  # a full disk: the next state counts
         self._state_due = time.monotonic() + STATE_SECONDS

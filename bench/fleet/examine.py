@@ -10,6 +10,7 @@ from typing import Any
 from bench.fleet import messages
 from bench.fleet.links import Connect, Unreachable, connect
 from bench.fleet.machines import MachineSpec
+from bench.fleet.package import extension_files
 
 ANSWER_SECONDS = 180.0
 """Seconds in which a machine examines itself: it imports torch."""
@@ -23,7 +24,8 @@ def examine(spec: MachineSpec, connect: Connect = connect) -> messages.Examined 
     except Unreachable as error:
         return str(error)
     try:
-        link.send(messages.encode(messages.Start(run="doctor", lock=spec.lock, examine=True)))
+        start = messages.Start(run="doctor", lock=spec.lock, examine=True, extensions=extension_files())
+        link.send(messages.encode(start))
         kind, content = answers.get(timeout=ANSWER_SECONDS)
         if kind != "line":
             return f"{content}."

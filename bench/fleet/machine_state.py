@@ -44,6 +44,8 @@ class Machine:
         over: those that it has measured, or that gave no figure.
         interrupted: those that are left, and not handed out to it again by this coordinator.
         running: what it measures now; empty for nothing.
+        refining: whether it was asked for a further process, for ``--target-ci``.
+        refined: whether it needs none.
         note: a sentence on its state.
         code: exit status that its own run would have had, where it refused.
         held: statuses of what it measured before, by name.
@@ -60,6 +62,8 @@ class Machine:
         self.over = set(self.held)
         self.interrupted: set[str] = set()
         self.running = ""
+        self.refining = False
+        self.refined = False
         self.state = State.CONNECTING
         self.note = ""
         self.code = 0

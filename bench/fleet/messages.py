@@ -12,6 +12,20 @@ MOST_BYTES = 16 * 2**20
 """Largest line of a member; a record is a hundred times smaller."""
 
 
+class ExtensionFile(msgspec.Struct, frozen=True):
+    """An extension that a run is measured with.
+
+    Attributes:
+        name: of its file, without ``.py``.
+        digest: as records keep it.
+        content: of its file.
+    """
+
+    name: str
+    digest: str
+    content: bytes
+
+
 class Start(msgspec.Struct, tag="start", frozen=True, kw_only=True):
     """The first line for a member.
 
@@ -21,6 +35,7 @@ class Start(msgspec.Struct, tag="start", frozen=True, kw_only=True):
         options: options of the run, by name.
         records: contents of the record files that the coordinator has, when a run goes on.
         examine: whether the machine is examined, as by ``doctor``, and nothing is measured.
+        extensions: files of the user's that are loaded first.
     """
 
     run: str
@@ -28,6 +43,7 @@ class Start(msgspec.Struct, tag="start", frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     records: list[str] = []
     examine: bool = False
+    extensions: list[ExtensionFile] = []
 
 
 class Measure(msgspec.Struct, tag="measure", frozen=True):
@@ -43,6 +59,10 @@ class GiveUp(msgspec.Struct, tag="give_up", frozen=True):
     reason: str
 
 
+class Refine(msgspec.Struct, tag="refine", frozen=True):
+    """Name a further process for ``--target-ci``, once all planned ones are over."""
+
+
 class Finish(msgspec.Struct, tag="finish", frozen=True):
     """End; ``complete`` says that the coordinator has everything, so that no copy is kept."""
 
@@ -55,6 +75,7 @@ class Planned(msgspec.Struct, tag="planned", frozen=True, kw_only=True):
     Attributes:
         names: of all processes of cases and of all ceilings, in their order.
         finished: those that need not be measured again.
+        added: finished processes beyond the plan, of an earlier ``--target-ci``.
         machine: on which they run.
         environment: fingerprint of the measured environment.
         torch: version of torch.
@@ -67,6 +88,14 @@ class Planned(msgspec.Struct, tag="planned", frozen=True, kw_only=True):
     environment: str
     torch: str = ""
     notes: list[str] = []
+    added: list[str] = []
+
+
+class Added(msgspec.Struct, tag="added", frozen=True):
+    """A further process of a planned case; an empty name asks for nothing, and ``note`` says why."""
+
+    name: str
+    note: str = ""
 
 
 class Recorded(msgspec.Struct, tag="recorded", frozen=True):
@@ -107,8 +136,8 @@ class Finished(msgspec.Struct, tag="finished", frozen=True):
     """The member ends."""
 
 
-Command = Start | Measure | GiveUp | Finish
-Event = Planned | Recorded | Skipped | Refused | Examined | Finished
+Command = Start | Measure | GiveUp | Refine | Finish
+Event = Planned | Added | Recorded | Skipped | Refused | Examined | Finished
 
 _commands: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
 _events: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Event)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from bench.errors import UsageError
 from bench.pytest_plugin.session import BenchSession
+from bench.text import one_line
 
 TARGET_TEST = "test_target_ci.py"
 
@@ -65,6 +67,28 @@ def note_selected(items: list[pytest.Item], bench: BenchSession, keyword: str = 
         )
     if bench.request.target_ci is not None and bench.selected and not any(map(_is_target_test, items)):
         raise UsageError(f"--target-ci has a test of its own: name bench/ or bench/{TARGET_TEST} too.")
+
+
+def keyword_matcher(keyword: str) -> Callable[[str, str], bool]:
+    """Return whether pytest's ``-k`` chooses a case or a ceiling, by its mode and its name; an empty one takes all.
+
+    Raises:
+        UsageError: for an expression that pytest does not read.
+    """
+    from _pytest.mark.expression import Expression  # what -k is read by; pytest exports nothing for it
+
+    if not keyword.strip():
+        return lambda mode, name: True
+    try:
+        expression = Expression.compile(keyword)
+    except Exception as error:  # another type in each version of pytest
+        raise UsageError(f"-k {keyword!r} cannot be read ({one_line(str(error), 200).rstrip('.')}).") from None
+
+    def matches(mode: str, name: str) -> bool:
+        names = (f"test_{mode}.py", f"test_{mode}[{name}]".lower())
+        return bool(expression.evaluate(lambda part, /, **_: any(part.lower() in text for text in names)))
+
+    return matches
 
 
 def _is_target_test(item: pytest.Item) -> bool:

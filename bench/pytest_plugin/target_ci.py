@@ -43,7 +43,7 @@ class TargetInterval:
 
         The target or the budget stops it, never whether a difference shows.
         """
-        while (plan := self._next()) is not None:
+        while (plan := self.next()) is not None:
             yield self._run.measure(plan)
 
     def too_wide(self) -> list[tuple[PlannedRun, float]]:
@@ -75,8 +75,8 @@ class TargetInterval:
             text += f"; the widest is {plan.case.id}, {format_half_width(width) if math.isfinite(width) else few}"
         return text
 
-    def _next(self) -> PlannedRun | None:
-        """Return the next process of the case with the widest interval, of those that may be started."""
+    def next(self) -> PlannedRun | None:
+        """Return the next process of the case with the widest interval, of those that may be started; None for none."""
         processes = self._run.processes
         # Of those that have too few processes for an interval that counts, the one with fewest comes first.
         wide = sorted(self.too_wide(), key=lambda pair: (-pair[1], len(processes[pair[0].case])))

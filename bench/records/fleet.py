@@ -46,6 +46,7 @@ class FleetRun(msgspec.Struct, kw_only=True):
         started: when, in UTC.
         spread: whether the machines share the cases.
         options: options of the run, by name.
+        extensions: digests of the user's extensions, by name.
         machines: by name, which is that of the folder of their records.
     """
 
@@ -53,6 +54,7 @@ class FleetRun(msgspec.Struct, kw_only=True):
     started: str
     spread: bool = False
     options: dict[str, Any] = {}
+    extensions: dict[str, str] = {}
     machines: dict[str, FleetMachine] = {}
 
     @property

@@ -1,7 +1,11 @@
 """``yolopace fleet``: arguments, what is printed, exit statuses, and what is read back."""
 
+import sys
+
 import pytest
 
+from bench import extensions
+from bench.cli import app
 from bench.cli import fleet as command
 from bench.cli.fleet_member import is_offered, option_getter
 from bench.cli.recorded import read_results
@@ -27,6 +31,10 @@ def asked(tmp_path, **changes):
         ({"python": "x"}, "'python' is not one of a single machine"),
         ({"nope": "x"}, "option 'nope' is unknown"),
         ({"batch": 2}, "options are texts"),
+        ({"target_ci": "0"}, "target-ci '0' is not allowed"),
+        ({"time_budget": "soon"}, "'soon'"),
+        ({"m": "x"}, "'m' is not one of a single machine"),
+        ({"k": "b2 and ("}, "-k 'b2 and \\(' cannot be read"),
     ],
 )
 def test_impossible_options_are_refused_before_any_machine_is_asked(tmp_path, options, why):
@@ -132,3 +140,26 @@ def test_options_have_the_defaults_of_a_run():
         False,
     )
     assert (option("k"), option("batch"), option("resume")) == ("", None, "")
+
+
+@pytest.mark.parametrize("flag", command.REFUSED)
+def test_options_that_a_fleet_does_not_take_say_what_to_use(monkeypatch, capsys, flag):
+    monkeypatch.setattr(sys, "argv", ["yolopace", "fleet", "--on", "here", flag, *([] if flag == "--plan" else ["3"])])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == ExitCode.WRONG_USE
+    assert f"a fleet does not take {flag}: {command.REFUSED[flag]}." in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_the_extensions_of_its_start(tmp_path, monkeypatch):
+    toy = tmp_path / "toy.py"
+    toy.write_text("def register():\n    pass\n")
+    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setenv(extensions.VARIABLE, "")
+    extensions.load([str(toy)])
+    World(tmp_path / "results").run_all()
+    resume = {"results": tmp_path / "results", "on": "", "run": "", "resume": "r"}
+    assert asked(tmp_path, **resume)[0] == "r"
+    monkeypatch.setattr(extensions, "_loaded", {})
+    with pytest.raises(UsageError, match=r"run r goes on with the extensions of its start, which are: toy \("):
+        asked(tmp_path, **resume)

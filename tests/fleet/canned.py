@@ -102,6 +102,9 @@ class CannedMember:
                 case messages.GiveUp(name, reason):
                     record = canned_record(self.spec.name, name, self.world.run, status="failed", reason=reason)
                     self.say(messages.Recorded(name, content_of(record)))
+                case messages.Refine():
+                    added = self.world.added.get(self.spec.name, [])
+                    self.say(messages.Added(added.pop(0)) if added else messages.Added("", "the target is reached"))
                 case messages.Finish(complete):
                     if complete:
                         self.disk.records.clear()
@@ -116,9 +119,11 @@ class CannedMember:
         for name, content in self.disk.records.items():
             if name not in held:
                 self.say(messages.Recorded(name, content))
+        finished = [*held, *(name for name in self.disk.records if name not in held)]
         planned = messages.Planned(
             names=self.world.names,
-            finished=[*held, *(name for name in self.disk.records if name not in held)],
+            finished=finished,
+            added=[name for name in finished if name not in self.world.names],
             machine=self.world.hardware.get(self.spec.name, make_machine()),
             environment=self.world.environments.get(self.spec.name, make_environment().fingerprint),
         )
@@ -145,6 +150,7 @@ class World:
         results: folder of all runs.
         machines: names.
         names: of the cases.
+        added: by machine, the processes that it names for ``--target-ci``.
         faults: by machine and case (or ``plan``, ``connect``): functions that are called once each, in order.
     """
 
@@ -155,6 +161,8 @@ class World:
         self.faults = {key: list(given) for key, given in (faults or {}).items()}
         self.hardware: dict = {}
         self.environments: dict = {}
+        self.added: dict[str, list[str]] = {}
+        self.options: dict[str, str] = {}
         self.lines: list[str] = []
         self.shown: list[tuple[str, str]] = []
         self.coordinator: Coordinator | None = None
@@ -176,7 +184,7 @@ class World:
             self.run,
             self.results,
             self.specs,
-            {},
+            self.options,
             self.connect,
             started="2026-11-22T18:45:12Z",
             say=self.lines.append,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench import extensions
 from bench.cli import fleet_member
 from bench.errors import UsageError
 from bench.fleet import messages
@@ -32,9 +33,9 @@ def member(launcher, monkeypatch):
     monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python, models=None: launcher.interpreter)
     monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
 
-    def serve(*commands, model="yolov8n", records=(), **options):
+    def serve(*commands, model="yolov8n", records=(), files=(), **options):
         given = {**OPTIONS, "model": model, **options}
-        start = messages.Start(run="r-a", lock="test", options=given, records=list(records))
+        start = messages.Start(run="r-a", lock="test", options=given, records=list(records), extensions=list(files))
         coordinator = Coordinator(start, *commands)
         fleet_member.serve(coordinator, coordinator.events.append)
         return coordinator
@@ -123,3 +124,68 @@ def test_a_ceiling_that_was_not_collected_is_sent_again_and_an_interrupted_one_i
     again = member(messages.Finish(True), **ceilings, records=[coordinator.of(messages.Recorded)[0].content])
     assert again.of(messages.Recorded) == []
     assert list(fleet_member.runs_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "names"), [("b2", [A]), ("not b2", [B]), ("TRAIN and (b2 or b4)", [A, B]), ("test_train", [A, B])]
+)
+def test_a_keyword_chooses_cases_as_pytest_does(member, keyword, names):
+    [planned] = member(messages.Finish(False), k=keyword).of(messages.Planned)
+    assert planned.names == names
+
+
+def test_a_keyword_without_a_case_is_refused(member):
+    with pytest.raises(UsageError, match=r"no case matches -k 'b3': use a part of an id such as train-yolov8n"):
+        member(messages.Finish(False), k="b3")
+
+
+def test_a_run_that_goes_on_keeps_its_keyword(member):
+    member(messages.Measure(A), messages.Finish(False), k="b2")
+    assert member(messages.Finish(True), k="b2").of(messages.Planned)[0].names == [A]
+    with pytest.raises(UsageError, match="was started with"):
+        member(messages.Measure(A), messages.Finish(False), k="b2")
+        member(messages.Finish(False), k="b4")
+
+
+def test_further_processes_are_named_until_the_target_is_reached(member):
+    """Five measured processes of a fake worker agree exactly; one that was given up is made up for."""
+    measured = [messages.Measure(f"{A}{end}") for end in ("", "--p2", "--p3", "--p4")]
+    options = {"batch": "2", "target_ci": "0.1"}
+    ending = (messages.Refine(), messages.Measure(f"{A}--p6"), messages.Refine(), messages.Finish(False))
+    first = member(
+        *measured, messages.GiveUp(f"{A}--p5", "Lost."), messages.Refine(), messages.Finish(False), **options
+    )
+    assert first.of(messages.Planned)[0].names == [A, *(f"{A}--p{number}" for number in range(2, 6))]
+    [nothing] = first.of(messages.Added)  # the next process would most likely fail too
+    assert nothing.name == "" and "measured in fewer than 5 processes" in nothing.note
+    assert member(messages.Finish(True), **options).of(messages.Planned)[0].added == []
+    lost = (messages.GiveUp(f"{A}--p2", "Lost."), *(messages.Measure(f"{A}--p{number}") for number in (3, 4, 5)))
+    other = member(messages.Measure(A), *lost, *ending, **options)
+    named, last = other.of(messages.Added)
+    assert (named.name, last) == (f"{A}--p6", messages.Added("", "target-ci: 1 of 1 cases are within ±0.1 %"))
+    assert member(messages.Finish(True), **options).of(messages.Planned)[0].added == [f"{A}--p6"]
+
+
+EXTENSION = b"def register():\n    from bench import worker\n"
+
+
+@pytest.fixture
+def no_extensions(monkeypatch):
+    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setenv(extensions.VARIABLE, "/not/of/this/run.py")
+
+
+def test_extensions_that_were_sent_are_loaded_and_recorded(member, no_extensions):
+    file = messages.ExtensionFile("toy", extensions.digest_of(EXTENSION), EXTENSION)
+    [record] = member(messages.Measure(A), messages.Finish(True), files=[file]).of(messages.Recorded)
+    item = store.decode_file(record.content.encode())
+    assert item.extra["extensions"] == {"toy": extensions.digest_of(EXTENSION)}
+    [path] = extensions.loaded_paths()
+    assert open(path, "rb").read() == EXTENSION
+
+
+@pytest.mark.parametrize(("name", "digest"), [("toy", "0" * 12), ("../toy", extensions.digest_of(EXTENSION))])
+def test_an_extension_that_arrives_damaged_is_refused(member, no_extensions, name, digest):
+    with pytest.raises(UsageError, match="arrived damaged"):
+        member(messages.Finish(True), files=[messages.ExtensionFile(name, digest, EXTENSION)])
+    assert extensions.loaded_paths() == []

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from bench.records import store
+
 pytest.importorskip("execnet")
 
 CASE = ("--profile", "smoke", "--mode", "predict", "--device", "cpu", "--amp", "off", "--imgsz", "64")
@@ -42,3 +44,21 @@ def test_two_agents_measure_what_one_machine_measures(command, tmp_path):
         assert type(ours[part]) is type(theirs[part])
         if isinstance(ours[part], dict) and part != "extra":
             assert list(ours[part]) == list(theirs[part])
+
+
+def test_two_agents_search_for_a_ceiling(command, tmp_path):
+    """The limit is below what torch itself takes, so that one probe ends the search."""
+    options = ("--mode", "ceiling", "--device", "cpu", "--amp", "off", "--model", "yolov8n", "--imgsz", "64")
+    limit = ("--multiple-of", "64", "--memory-limit", "120MiB", "--results", tmp_path)
+    code, out, err = command("-m", "bench", "fleet", "--local", "2", "--run", "r", *options, *limit)
+    assert code == 0, err
+    name = "ceiling-yolov8n-cpu-fp32-i64-120MiB"
+    lines = {f"local{number} 1/1 {name}: not even batch 64 trains" for number in (1, 2)}
+    assert set(out.splitlines()[:2]) == lines
+    ceilings, complaints = store.read_ceilings([tmp_path / "r" / "local1", tmp_path / "r" / "local2"])
+    assert complaints == []
+    assert [(ceiling.run, ceiling.outcome.status.value, ceiling.case.batch) for ceiling in ceilings] == [
+        ("r-local1", "measured", 0),
+        ("r-local2", "measured", 0),
+    ]
+    assert all([probe.batch for probe in ceiling.probes] == [64] for ceiling in ceilings)
