@@ -109,24 +109,24 @@ class Trial:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that this trial started and that still runs."""
-        found = []
+        running = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 own = process.environ().get(VARIABLE) == self.environment[VARIABLE]
                 if own and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+                    running.append(process)
+        return running
 
     def all_of(self, kind: str) -> list[psutil.Process]:
         """Agents, members, fork servers or connections (ssh) that run now."""
         marks = {"agent": "sys.stdin.readline()", "member": "fleet_member", "fork server": "fork-server", "ssh": "/ssh"}
-        found = []
+        chosen = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 line = process.cmdline()
                 if any(part.endswith(marks[kind]) if kind == "ssh" else marks[kind] in part for part in line[:4]):
-                    found.append(process)
-        return [process for process in found if kind != "agent" or "sh" not in process.name()]
+                    chosen.append(process)
+        return [process for process in chosen if kind != "agent" or "sh" not in process.name()]
 
     def kill(self, kind: str, count: int = 1) -> None:
         """Kill so many processes of a kind, as soon as there are that many."""
@@ -167,13 +167,13 @@ class Trial:
 
     def contents(self) -> dict[str, bytes]:
         """Records so far by machine and case, as they were written; interrupted ones are left out."""
-        found = {}
+        contents = {}
         for path in (self.results / self.run).glob("*/train-*.json"):
             with contextlib.suppress(OSError, ValueError):
                 content = path.read_bytes()
                 if json.loads(content)["outcome"]["status"] != "interrupted":
-                    found[f"{path.parent.name}/{path.stem}"] = content
-        return found
+                    contents[f"{path.parent.name}/{path.stem}"] = content
+        return contents
 
     def noted(self, what: str) -> int:
         """How often a measurement began or ended."""
