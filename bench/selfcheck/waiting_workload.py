@@ -76,6 +76,7 @@ def _train(session: Any, worker: Any) -> None:
         read = {"batch": vectors.shape[0], "imgsz": vectors.shape[1], "workers": 0, "amp": amp}
         return {**read, "device": worker.effective_settings.device_name(weights.device, session.device)}
 
+    session._windows._retry_noisy = False  # agents of other machines would be no interference here
     session.ready(settings(), accumulation_steps=1)
     while True:
         session.epoch_boundary()
