@@ -35,5 +35,5 @@ def test_the_peak_of_a_batch_is_that_of_the_next_process(cache):
     if effective["addresses"] == "random":
         pytest.skip("this system does not let a process choose where its memory lies")
     # On a busy machine one of them was 4 MiB off once; without fixed addresses no two are alike.
-    assert min(abs(one - other) for one, other in combinations(peaks[1:], 2)) < SAME
+    assert min(abs(first - second) for first, second in combinations(peaks[1:], 2)) < SAME
     assert peaks[1] > peaks[0] + 50 * SAME
