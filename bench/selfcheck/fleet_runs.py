@@ -76,6 +76,7 @@ def _seconds(command: str, results: Path, run: str, *options: str) -> float:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        encoding="utf-8",
         errors="replace",
     )
     seconds = time.monotonic() - began
