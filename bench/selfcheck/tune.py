@@ -52,8 +52,15 @@ GRID_PROCESSES = 3
 
 LEAST_CELLS = 54
 
-LARGE, SMALL = (48, 2048), (64, 64)
-"""Images of a data set, and their pixels per side: decoding is the bottleneck of the large ones alone."""
+CLOSE, FURTHER_PROCESSES = 0.15, 5
+"""Cells this close to the best of the grid are measured in so many further processes, to know which is the best."""
+
+LARGE, SMALL = 2048, (64, 64)
+"""Pixels per side of large images; images and pixels of a small data set, where decoding holds nothing up."""
+
+KEPT_BATCHES = 8
+"""Batches of decoded images that Ultralytics keeps (``max_buffer_length`` of its datasets): an epoch has to be longer
+for any image to be decoded again."""
 
 SIZE = 64
 """Image size of training, so small that images take longer to decode than to train on."""
@@ -126,15 +133,15 @@ def checks(interpreter: Interpreter, seeds: int, say: Callable[[str], None]) -> 
 
 def large_checks(launcher: Launcher, folder: Path, seeds: int, say: Callable[[str], None]) -> Iterator[Check]:
     """Search on large JPEGs, and compare the answers with the best cell of an exhaustive grid."""
-    data = make_images(folder / "large", *LARGE)
     space = large_space(devices()[0])
+    data = make_images(folder / "large", KEPT_BATCHES * (max(space.values["batch"]) + 1), LARGE)
     say(f"measuring an exhaustive grid of {space.size + 1} cells, {GRID_PROCESSES} processes each ...")
     seconds, grid_time = exhaustive(launcher, space, data, folder, say)
     best = min(seconds, key=seconds.__getitem__)
     behind, shares, answers = [], [], []
     for seed in range(seeds):
         began = time.monotonic()
-        tuning = search(launcher, space, data, folder / f"seed-{seed}", grid_time * SHARE * 0.88, str(seed), say)
+        tuning = search(launcher, space, data, folder / f"seed-{seed}", grid_time * SHARE * 0.96, str(seed), say)
         shares.append((time.monotonic() - began) / grid_time)
         result = answer(tuning)
         chosen = space.present if result.verdict is Verdict.KEEP else tuning.winner or space.present
@@ -185,32 +192,45 @@ def large_space(device: str) -> Space:
     else:
         values |= {"workers": [0, 2, 4]} if kind.own_memory else {}
     rest = len(list(itertools.product(*([None, *others] for others in values.values()))))
-    batches = [1, 2, 6, 8, 12, 16, 24, 32, 40, 48, 20, 28, 36]
-    values["batch"] = batches[: -(-LEAST_CELLS // rest) - 1]
+    values["batch"] = [batch for batch in range(1, -(-LEAST_CELLS // rest) + 1) if batch != present.batch]
     return Space(present, values)
 
 
 def exhaustive(
     launcher: Launcher, space: Space, data: str, folder: Path, say: Callable[[str], None]
 ) -> tuple[dict[Case, float], float]:
-    """Measure every cell in several processes, each round in random order.
+    """Measure every cell in several processes, each round in random order; then the best ones in further processes.
 
     Returns:
-        The geometric mean of the seconds per image of each cell with a figure, and the time that it all took.
+        The geometric mean of the seconds per image of each cell with a figure, and the time that the grid took,
+        without the further processes.
     """
     planner = Planner.for_space(space, data, 0)
     run = Run([], Store(folder, "grid"), launcher, Estimator())
     cells = [space.present, *space.product()]
     times: dict[Case, list[float]] = defaultdict(list)
-    began = time.monotonic()
-    for process in range(1, GRID_PROCESSES + 1):
-        random.Random(process).shuffle(cells)
-        for cell in cells:
+
+    def measure_round(process: int, chosen: list[Case]) -> None:
+        for cell in random.Random(process).sample(chosen, len(chosen)):
             record = run.measure(planner.plan(cell, process))
             if record.steps is not None and record.outcome.status.value == "measured":
                 times[cell].append(1 / record.steps.images_per_second)
+
+    def means() -> dict[Case, float]:
+        return {cell: float(np.exp(np.mean(np.log(own)))) for cell, own in times.items()}
+
+    began = time.monotonic()
+    for process in range(1, GRID_PROCESSES + 1):
+        measure_round(process, cells)
         say(f"round {process} of the grid: {format_rough_duration(time.monotonic() - began)} so far")
-    return {cell: float(np.exp(np.mean(np.log(own)))) for cell, own in times.items()}, time.monotonic() - began
+    grid_time, rough = time.monotonic() - began, means()
+    close = [cell for cell, seconds in rough.items() if seconds <= min(rough.values()) * (1 + CLOSE)]
+    for process in range(GRID_PROCESSES + 1, GRID_PROCESSES + FURTHER_PROCESSES + 1):
+        measure_round(process, close)
+    for cell in sorted(close, key=means().__getitem__):
+        rates = ", ".join(f"{1 / seconds:.3g}" for seconds in times[cell])
+        say(f"{describe_change(space.present, cell)}: {1 / means()[cell]:.3g} images/s of {rates}")
+    return means(), grid_time
 
 
 def search(

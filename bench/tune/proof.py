@@ -22,8 +22,8 @@ PAIRS = 8
 
 
 def reserve(cost: float) -> float:
-    """Return the seconds to keep for the proof, from those of one measurement."""
-    return 2 * PAIRS * cost
+    """Return the seconds to keep for the proof, from those of one measurement: its pairs, and a second fork server."""
+    return (2 * PAIRS + 2) * cost
 
 
 def prove(tuning: Tuning, planner: Planner, launcher: Launcher, folder: Path, budget: float, on_pair: OnPair) -> None:

@@ -32,8 +32,8 @@ WHOLE_MOST = 16
 WHOLE_FACTOR = 1.6
 """Measurements of a whole product over its number of combinations: later rounds measure the best ones again."""
 
-PROPOSED, NEIGHBOURS = 3, 8
-"""Largest numbers of combinations that a round adds: by prediction, and as neighbours of the leader."""
+PROPOSED = 4
+"""Largest number of predicted combinations that a round adds."""
 
 FIRST_VALUES = 3
 """Number of values of a numeric setting that are tried first, where it has more: between them, others are predicted."""
@@ -41,7 +41,7 @@ FIRST_VALUES = 3
 LEAST_RIVALS = 3
 """Number of settings that a round measures again, at least, where so many are left."""
 
-REACH = math.log(1.4)
+REACH = math.log(1.8)
 """A neighbour of the leader is not tried where its prediction is slower than the leader by more."""
 
 ALIKE = math.log(1.01)
@@ -110,6 +110,7 @@ class Search:
         self._whole = False
         self._waiting: list[Case] = []
         self._proposed_for = math.inf
+        self._explored: set[Case] = set()
         self._reference_measured = False
         self._stopped = False
 
@@ -186,10 +187,9 @@ class Search:
         """
         estimates = self.estimates()
         fastest = estimates.fastest(self.alive, self.present)
-        close = [case for case in self.alive if abs(estimates.difference(case, fastest).log) <= ALIKE]
-        chosen = min(
-            close, key=lambda case: (len(changes(self.present, case)), estimates.difference(case, fastest).log)
-        )
+        behind = {case: estimates.difference(case, fastest) for case in self.alive}
+        close = [case for case, known in behind.items() if math.isfinite(known.half) and abs(known.log) <= ALIKE]
+        chosen = min(close, key=lambda case: (len(changes(self.present, case)), behind[case].log))
         gain = estimates.difference(chosen, self.present)
         return self.present if gain.low >= -self._margin else chosen
 
@@ -239,7 +239,7 @@ class Search:
         self._waiting = [case for case in self._waiting if case not in known]
 
     def _next_round(self) -> list[Case]:
-        """Return the settings of the next round, the reference first; empty where nothing is left to learn."""
+        """Return the settings of the next round; empty where nothing is left to learn."""
         estimates = self._drop_slower()
         leader = estimates.fastest(self.alive, self.present)
         added, self._waiting = self._waiting, []
@@ -248,36 +248,36 @@ class Search:
         rivals = self._rivals(estimates, leader)
         if not added and not rivals:
             return []
-        affordable = int(self.seconds_left() / self._cost()) - 1
-        if len(added) + len(rivals) > affordable:
-            rivals = rivals[: max((affordable - len(added)), 0)]
-        if len(added) > affordable:
-            self.needed = max(self.needed, (len(added) - affordable) * self._cost())
-            added = added[: max(affordable, 0)]
+        affordable = max(int(self.seconds_left() / self._cost()) - 1, 0)
+        rivals = rivals[: max(affordable - len(added), min(affordable // 2, LEAST_RIVALS))]
+        if (lacking := len(added) + len(rivals) - affordable) > 0:
+            self.needed = max(self.needed, lacking * self._cost())
+            added = added[: affordable - len(rivals)]
         if not added and not rivals:
             self.needed = max(self.needed, self._cost() * 2)
             return []
         self._random.shuffle(order := [*added, *rivals])
-        return [leader, *order]
+        return order
 
     def _measure_round(self, cases: Sequence[Case]) -> None:
-        """Measure settings in blocks, each with the reference settings, which are the first of the cases."""
-        reference, others = cases[0], list(cases[1:])
-        first, self._reference_measured = self._reference_measured and reference == self.present, False
-        for start in range(0, len(others), BLOCK):
-            block = str(self._blocks) if first else self._new_block()
-            members = [*others[start : start + BLOCK], *([] if first else [reference])]
-            first = False
+        """Measure settings in blocks, each with a reference: the leader, which an earlier block has."""
+        waiting, block = list(cases), str(self._blocks)
+        while waiting:
+            first, self._reference_measured = self._reference_measured, False
+            reference = self.present if first else self.estimates().fastest(self.alive, self.present)
+            block = block if first else self._new_block()
+            members, waiting = waiting[:BLOCK], waiting[BLOCK:]
+            if not first and reference not in members:
+                members.append(reference)
             self._random.shuffle(members)
-            while members:
-                case = members.pop(0)
+            for place, case in enumerate(members):
                 if case != reference and not self._is_open(case):
                     continue
                 # Without the reference, nothing links a block to the others: time is kept for it.
-                kept = self._cost(reference) if reference in members else 0.0
+                kept = self._cost(reference) if reference in members[place + 1 :] else 0.0
                 if self.seconds_left() < self._cost(case) + kept:
-                    self.needed = max(self.needed, self._cost(case) * (len(others) - start))
-                    if reference in members and block in {trial.block for trial in self.trials}:
+                    self.needed = max(self.needed, self._cost(case) * (len(members) - place + len(waiting)))
+                    if reference in members[place:] and any(trial.block == block for trial in self.trials):
                         self._measure(reference, block)
                     return
                 self._measure(case, block)
@@ -307,12 +307,9 @@ class Search:
         return rivals[: max(math.ceil(len(rivals) / 2), LEAST_RIVALS)]
 
     def _proposals(self, estimates: Estimates, leader: Case) -> list[Case]:
-        """Return combinations that were not tried: predicted to be fast, or neighbours of the leader."""
+        """Return combinations that were not tried: those predicted to be the fastest, else neighbours of the leader."""
         predict = self._prediction(estimates)
         best = estimates.difference(leader, self.present).log
-        if best > self._proposed_for - ALIKE:  # the combinations of the last round brought nothing
-            return []
-        self._proposed_for = best
         tried = {trial.case for trial in self.trials}
         near = {
             case: predict(case)
@@ -321,8 +318,14 @@ class Search:
         }
         ranked = sorted(near, key=lambda case: (near[case], len(changes(self.present, case))))
         proposals = [case for case in ranked if near[case] - best < ALIKE][:PROPOSED]
-        neighbours = [case for case in self.space.neighbours(leader) if case in near and case not in proposals]
-        return proposals + sorted(neighbours, key=near.__getitem__)[:NEIGHBOURS]
+        if proposals and best <= self._proposed_for - ALIKE:  # not where those of the last round brought nothing
+            self._proposed_for = best
+            return proposals
+        if leader in self._explored:
+            return []
+        self._explored.add(leader)
+        neighbours = set(self.space.neighbours(leader))
+        return [case for case in ranked if case in neighbours]
 
     def _prediction(self, estimates: Estimates) -> Callable[[Case], float]:
         """Return a function that predicts ``ln(time / time of the present settings)`` by a sum over changed settings.

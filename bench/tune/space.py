@@ -76,18 +76,16 @@ class Space(msgspec.Struct, frozen=True):
         return [case for row in itertools.zip_longest(*columns) for case in row if case is not None]
 
     def neighbours(self, case: Case) -> list[Case]:
-        """Return the cases that differ from a case on one axis.
+        """Return the cases that differ from a case on one axis; of an axis of numbers, by the next ones.
 
         Axes interact: what another one holds up shows its effect only once that one is changed.
         """
-        changed = changes(self.present, case)
-        cases = []
+        changed, cases = changes(self.present, case), []
         for name, values in self.values.items():
-            for value in values:
-                if changed.get(name) != value:
-                    cases.append(self.with_changes({**changed, name: value}))
-            if name in changed:
-                cases.append(self.with_changes({key: value for key, value in changed.items() if key != name}))
+            others = {other: value for other, value in changed.items() if other != name}
+            own = self.present.value(name)
+            for value in next_to(case.value(name), [*values, own]):
+                cases.append(self.with_changes(others if value == own else {**others, name: value}))
         return [neighbour for neighbour in cases if neighbour != self.present]
 
     def without(self, name: str, value: Any) -> Space:
@@ -106,6 +104,15 @@ def settings_text(changed: dict[str, Any]) -> str:
 def is_number(value: Any) -> bool:
     """Whether a value of an axis is a number, 0 or larger."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def next_to(value: Any, values: list[Any]) -> list[Any]:
+    """Return the other ones of some values; where all are numbers, the next smaller and the next larger one."""
+    if not all(map(is_number, values)):
+        return [other for other in values if other != value]
+    ordered = sorted(set(values))
+    place = ordered.index(value)
+    return ordered[max(place - 1, 0) : place] + ordered[place + 1 : place + 2]
 
 
 def spread(values: list[Any], most: int) -> list[Any]:
