@@ -58,7 +58,7 @@ def selfcheck(
     tune: Annotated[
         bool,
         typer.Option(
-            "--tune", help="Check the search for the fastest settings instead: about 20 minutes, 10 by one seed."
+            "--tune", help="Check the search for the fastest settings instead: about 35 minutes, 22 by one seed."
         ),
     ] = False,
     seeds: Annotated[int, typer.Option(min=0, help="Searches with --tune; 0: the simulation alone, seconds.")] = 5,

@@ -113,44 +113,74 @@ def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
     }
     if "html" in formats and page.is_shared:
         files[SHARE] = lambda: page.share.png
-    texts: dict[str, tuple[str, Callable[[], str]]] = {
-        "csv": ("cases.csv", lambda: tables.render(page.table, "csv")),
-        "gha": ("gha.json", lambda: gha.render(page.table)),
-        "md": ("report.md", lambda: markdown(page)),
-        "html": ("index.html", lambda: html(page)),
+    csv = functools.cache(lambda: encode(tables.render(page.table, "csv")))
+    texts: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "csv": ("cases.csv", csv),
+        "gha": ("gha.json", lambda: encode(gha.render(page.table))),
+        "md": ("report.md", lambda: encode(markdown(page))),
+        "html": ("index.html", lambda: html(page, csv())),
     }
-    files |= {name: functools.partial(_encoded, make) for kind, (name, make) in texts.items() if kind in formats}
+    files |= {name: make for kind, (name, make) in texts.items() if kind in formats}
     waiting = {name for name in files if name.startswith("plots/") or name == "index.html"}
     made = {name: files[name]() for name in sorted(files, key=waiting.__contains__)}  # the others while the pool draws
     return {name: made[name] for name in files}
-
-
-def _encoded(make: Callable[[], str]) -> bytes:
-    return encode(make())
 
 
 def _picture(plot: Plot, kind: str) -> bytes:
     return encode(plot.svg) if kind == "svg" else plot.png
 
 
-def html(page: context.PageView) -> str:
-    """Render the page as one HTML file."""
-    environment = templates(autoescape=True)
-    csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
-    text = environment.get_template("page.html.jinja").render(
-        page=page,
-        style=style_sheet(*STYLES),
-        labels=labels,
-        svg=inline,
-        unbroken=unbroken,
-        whole_options=whole_options,
-        csv=csv,
-        docs=links.docs,
-        repository=links.REPOSITORY,
-        seconds=LIVE_SECONDS,
-        picture=SHARE,
+class Places:
+    """Places of the large parts of a page: its plots and its table, which are most of its bytes.
+
+    A template gets a mark for each, so that only the text of the page is rendered and looked through.
+
+    Attributes:
+        parts: as they come into the page, by number.
+    """
+
+    MARK = re.compile(r'<svg place="(\d+)"></svg>')
+
+    def __init__(self) -> None:
+        """Start without parts."""
+        self.parts: list[bytes] = []
+
+    def plot(self, svg: str, prefix: str) -> Markup:
+        """Return the mark of a plot."""
+        return self.mark(encode(inline(svg, prefix)))
+
+    def mark(self, part: bytes) -> Markup:
+        """Return the mark of a part; no text on a page can be one, since a page escapes it."""
+        self.parts.append(part)
+        return Markup(f'<svg place="{len(self.parts) - 1}"></svg>')
+
+    def fill(self, text: str) -> bytes:
+        """Return the page of a text with marks."""
+        pieces = self.MARK.split(text)
+        return b"".join(self.parts[int(piece)] if place % 2 else encode(piece) for place, piece in enumerate(pieces))
+
+
+def html(page: context.PageView, csv: bytes) -> bytes:
+    """Render the page as one HTML file, which includes its table as ``cases.csv``."""
+    places = Places()
+    text = (
+        templates(autoescape=True)
+        .get_template("page.html.jinja")
+        .render(
+            page=page,
+            style=style_sheet(*STYLES),
+            labels=labels,
+            svg=places.plot,
+            unbroken=unbroken,
+            whole_options=whole_options,
+            csv=places.mark(base64.b64encode(csv)),
+            docs=links.docs,
+            repository=links.REPOSITORY,
+            seconds=LIVE_SECONDS,
+            picture=SHARE,
+        )
     )
-    return keep_units(text)
+    return places.fill(keep_units(text))
 
 
 def style_sheet(*names: str) -> Markup:

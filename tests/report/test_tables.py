@@ -12,7 +12,7 @@ from bench.analysis.metrics import RATE
 from bench.analysis.table import COLUMNS, frame
 from bench.errors import UsageError
 from bench.records.record import Record
-from bench.report import labels
+from bench.report import labels, tables
 from bench.report.tables import Own, escaped, markdown, render
 
 
@@ -38,6 +38,27 @@ def test_json_is_a_list_of_rows_with_null_for_missing(records: list[Record]) -> 
     assert rows[2]["threads"] is None
     assert rows[0]["threads"] == 7
     assert isinstance(rows[0]["images_per_second_low"], float)
+
+
+@pytest.mark.parametrize("block", [1, 2, 5_000])
+def test_json_is_that_of_the_standard_library_in_any_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BLOCK", block)
+    table = pd.DataFrame(
+        {
+            "whole": pd.array([1, None, 3], dtype="Int64"),
+            "number": [0.1, float("nan"), 1e300],
+            "text": ['a "b",\n c\td', "\x00\x1b[31mü\x1b[0m, null", None],
+            "odd\n{name}": [True, False, None],
+        }
+    )
+    rows = [
+        {"whole": 1, "number": 0.1, "text": 'a "b",\n c\td', "odd\n{name}": True},
+        {"whole": None, "number": None, "text": "ü, null", "odd\n{name}": False},
+        {"whole": 3, "number": 1e300, "text": None, "odd\n{name}": None},
+    ]
+    assert render(table.assign(cache="ram"), "json") == (
+        json.dumps([{**row, "cache": "ram"} for row in rows], indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def test_md_shows_units_and_a_dash_for_missing(records: list[Record]) -> None:

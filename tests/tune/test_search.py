@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.cases import Case
@@ -50,6 +53,44 @@ def test_settings_that_interact_are_tried_together() -> None:
     assert single > 0.99
     winners = [changes(PRESENT, result.search.winner()) for result in simulations(next(iter(PROBLEMS)), SEEDS)]
     assert all(winner.get("channels_last") == "on" and "cache" in winner for winner in winners)
+
+
+WIDE = Space(PRESENT, {"cache": ["ram", "disk"], "channels_last": ["on"], "batch": [2, 4, 8, 12, 20, 24, 28, 32, 36]})
+
+
+def batch_seconds(changed: Mapping[str, Any]) -> float:
+    """Seconds per image that larger batches shorten up to 28, and ``channels_last`` with them."""
+    load = {"off": 0.05, "disk": 0.004, "ram": 0.0}[changed.get("cache", "off")]
+    batch = changed.get("batch", 16)
+    compute = 0.01 + 0.1 / batch + 0.0002 * max(batch - 28, 0)
+    return load + compute / (1 + 0.01 * batch if changed.get("channels_last") == "on" else 1.0)
+
+
+def test_many_numbers_are_reached_from_a_few() -> None:
+    results = []
+    for seed in range(SEEDS):
+        simulated = SimulatedMachine(batch_seconds, random.Random(seed), noise=0.01, measured=[])
+        results.append(simulate(simulated, WIDE, str(seed), budget=1e6))
+    assert [result.behind <= SLACK for result in results] == [True] * SEEDS
+    assert max(len(set(result.search.measured)) for result in results) < WIDE.size / 2
+
+
+@pytest.mark.parametrize("budget", range(60, 600, 45))
+def test_whenever_time_ends_every_figure_is_linked_to_the_present_settings(budget: int) -> None:
+    for seed in range(5):
+        simulated = SimulatedMachine(batch_seconds, random.Random(seed), measured=[])
+        searched = Search(WIDE, simulated, budget=budget, noise=0.025, margin=0.03, seed=str(seed))
+        searched.run()
+        assert [case for case in searched.measured if math.isinf(searched.difference(case).half)] == []
+
+
+def test_settings_that_nothing_links_to_the_others_never_win() -> None:
+    searched = Search(DECODING, machine(), budget=1e6, noise=0.025, margin=0.03, seed="0")
+    fast, alone = ({"cache": "ram", "channels_last": "on"}, {"cache": "disk"})
+    for changed, block, seconds in (({}, "1", 1.0), (fast, "1", 0.5), (alone, "2", 0.4)):
+        case = DECODING.with_changes(changed)
+        searched.trials.append(Trial(case=case, block=block, outcome=Outcome(Status.MEASURED), seconds=seconds))
+    assert searched.winner() == DECODING.with_changes(fast)
 
 
 def test_where_the_defaults_are_best_it_says_so() -> None:

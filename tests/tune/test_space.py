@@ -74,6 +74,21 @@ def test_combinations_and_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"batch": 8}, ["batch=6", "batch=32"]),
+        ({"batch": 32}, ["batch=8"]),
+        ({"batch": 6}, ["batch=8"]),  # and the present 4
+        ({"batch": 1}, []),
+    ],
+)
+def test_neighbours_of_a_number_are_the_next_ones(changed: dict[str, int], expected: list[str]) -> None:
+    space = Space(make_case(batch=4), {"batch": [32, 8, 1, 6]})
+    neighbours = space.neighbours(space.with_changes(changed))
+    assert [describe_change(space.present, neighbour) for neighbour in neighbours] == expected
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("workers", "present 'workers' is no setting: write NAME=VALUE"),
