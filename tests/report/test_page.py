@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench import report
 from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
+from bench.records.outcome import Outcome, Status
 from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.links import REPOSITORY
 from bench.report.page import Inputs, gather, keep_units, unbroken, whole_options, write
@@ -397,6 +399,15 @@ def test_a_baseline_may_be_a_file_by_the_end_of_its_path() -> None:
     show_together(["/data/run1/best.pt", "/data/run2/best.pt"])
     records = [timed(20.0, 4, model=f"/data/run{number}/best.pt") for number in (1, 2)]
     assert named(parse_baseline("model=run2/best.pt"), records) == {"model": records[1].case.model_label}
+
+
+def test_recorded_text_never_takes_the_place_of_a_plot(records: list[Record], tmp_path: Path) -> None:
+    mark = '<svg place="0"></svg>'
+    failed = msgspec.structs.replace(records[0], outcome=Outcome(Status.FAILED, f"it ended with {mark}."))
+    path = write(Inputs(records=[failed, *records[1:]], epoch_images=1000), tmp_path)
+    page = path.read_text(encoding="utf-8")
+    assert "it ended with &lt;svg place=" in page
+    assert mark not in page and "<svg place=" not in page
 
 
 def test_a_number_stays_with_its_unit_outside_of_commands_and_plots() -> None:

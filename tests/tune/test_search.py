@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import pytest
 
 from bench.cases import Case
