@@ -18,7 +18,7 @@ from bench.tune.space import Space, describe_change, is_number, settings_text
 from bench.tune.trials import Measurer, Rule, Trial, rules_of
 
 BLOCK = 5
-"""Largest number of measurements between two of the reference settings, which show a change of the machine's speed."""
+"""Largest number of settings in a block, besides its reference, which shows a change of the machine's speed."""
 
 ROUNDS = 8
 """Largest number of rounds; more would hardly change the choice, and the proof decides."""
@@ -168,8 +168,9 @@ class Search:
 
     @property
     def alive(self) -> list[Case]:
-        """Cases with a figure that are not known to be slower."""
-        return [case for case in self.measured if case not in self.dropped]
+        """Cases with a figure that are not known to be slower, and did not fail later; the present one stays."""
+        failed = {trial.case for trial in self.trials if trial.seconds is None} - {self.present}
+        return [case for case in self.measured if case not in self.dropped and case not in failed]
 
     def difference(self, case: Case) -> Difference:
         """Return the difference of a case to the present settings."""

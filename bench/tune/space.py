@@ -108,9 +108,9 @@ def is_number(value: Any) -> bool:
 
 def next_to(value: Any, values: list[Any]) -> list[Any]:
     """Return the other ones of some values; where all are numbers, the next smaller and the next larger one."""
-    if not all(map(is_number, values)):
+    if not all(map(is_number, [value, *values])):
         return [other for other in values if other != value]
-    ordered = sorted(set(values))
+    ordered = sorted({value, *values})
     place = ordered.index(value)
     return ordered[max(place - 1, 0) : place] + ordered[place + 1 : place + 2]
 

@@ -92,6 +92,18 @@ def test_settings_that_nothing_links_to_the_others_never_win() -> None:
     assert searched.winner() == DECODING.with_changes(fast)
 
 
+def test_settings_that_fail_the_second_time_never_win() -> None:
+    searched = Search(DECODING, machine(), budget=1e6, noise=0.025, margin=0.03, seed="0")
+    fast = DECODING.with_changes({"cache": "ram"})
+    searched.trials = [
+        Trial(case=PRESENT, block="1", outcome=Outcome(Status.MEASURED), seconds=1.0),
+        Trial(case=fast, block="1", outcome=Outcome(Status.MEASURED), seconds=0.5),
+    ]
+    assert searched.winner() == fast
+    searched.trials.append(Trial(case=fast, block="2", outcome=Outcome(Status.OUT_OF_MEMORY, "It did not fit.")))
+    assert searched.winner() == PRESENT
+
+
 def test_where_the_defaults_are_best_it_says_so() -> None:
     assert [result.keeps for result in simulations("the defaults are the best", SEEDS)] == [True] * SEEDS
 

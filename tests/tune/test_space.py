@@ -80,6 +80,7 @@ def test_combinations_and_neighbours() -> None:
         ({"batch": 32}, ["batch=8"]),
         ({"batch": 6}, ["batch=8"]),  # and the present 4
         ({"batch": 1}, []),
+        ({"batch": 16}, ["batch=8", "batch=32"]),  # of an earlier search
     ],
 )
 def test_neighbours_of_a_number_are_the_next_ones(changed: dict[str, int], expected: list[str]) -> None:
