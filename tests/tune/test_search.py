@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.cases import Case
@@ -74,10 +75,20 @@ def test_many_numbers_are_reached_from_a_few() -> None:
     assert max(len(set(result.search.measured)) for result in results) < WIDE.size / 2
 
 
-@pytest.mark.parametrize("budget", range(60, 600, 45))
+class Uneven(SimulatedMachine):
+    """A simulated machine whose measurements take up to three times as long as expected."""
+
+    def measure(self, case: Case, block: str) -> Trial:
+        trial = super().measure(case, block)
+        longer = trial.cost * 2 * self.draw.random()
+        self.now += longer
+        return msgspec.structs.replace(trial, cost=trial.cost + longer)
+
+
+@pytest.mark.parametrize("budget", range(240, 900, 60))
 def test_whenever_time_ends_every_figure_is_linked_to_the_present_settings(budget: int) -> None:
-    for seed in range(5):
-        simulated = SimulatedMachine(batch_seconds, random.Random(seed), measured=[])
+    for seed in range(20):
+        simulated = Uneven(batch_seconds, random.Random(seed), measured=[])
         searched = Search(WIDE, simulated, budget=budget, noise=0.025, margin=0.03, seed=str(seed))
         searched.run()
         assert [case for case in searched.measured if math.isinf(searched.difference(case).half)] == []
