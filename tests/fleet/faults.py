@@ -56,7 +56,7 @@ while data := os.read(there.stdout.fileno(), 65536):
     os.write(1, data)
 sys.exit(there.wait())
 """
-"""Stands for ssh: carries bytes to a process of this machine with a cache of its own, until it is killed."""
+"""Stands for ssh: carries bytes to a process of this machine with a separate cache, until it is killed."""
 
 
 class Trial:
