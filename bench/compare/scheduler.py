@@ -58,6 +58,7 @@ class PairScheduler:
         *,
         budget: float | None = None,
         saved: Stored | None = None,
+        restarts: bool = True,
     ) -> None:
         """Start nothing.
 
@@ -69,6 +70,7 @@ class PairScheduler:
             on_pair: called after every pair.
             budget: seconds for all pairs; the first pair of each case is measured in any case.
             saved: record that holds the comparison and is saved in its place; None for the comparison itself.
+            restarts: whether each pair has new fork servers: :meth:`_restart_servers`.
         """
         self.comparison = comparison
         self.over_budget = 0
@@ -77,6 +79,7 @@ class PairScheduler:
         self._store = Store.at(folder)
         self._saved = comparison if saved is None else saved
         self._pending = pending
+        self._restarts = restarts
         self._on_pair = on_pair
         self._budget = budget
         self._persistently_noisy = False
@@ -141,7 +144,7 @@ class PairScheduler:
     def _measure(self, compared: CaseComparison, fresh: bool) -> None:
         began = time.monotonic()
         try:
-            if compared.pairs:
+            if compared.pairs and self._restarts:
                 self._restart_servers()
             error = self._pair(compared, fresh)
         finally:

@@ -14,7 +14,7 @@ from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.machine.description import Conditions, Machine
 from bench.records import migrations
-from bench.records.comparison import LARGEST, Comparison
+from bench.records.comparison import LARGEST, Comparison, Pair
 from bench.records.record import Environment
 
 SCHEMA = migrations.NEWEST[migrations.TUNE]
@@ -31,6 +31,15 @@ class Block(msgspec.Struct, frozen=True):
 
     number: int
     records: list[str]
+
+
+class RivalPair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two of the fastest settings, measured as a pair during the search; ``block`` is numbered among the blocks."""
+
+    block: int
+    base: Case
+    head: Case
+    pair: Pair
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +86,7 @@ class Tuning(msgspec.Struct, kw_only=True):
         margin: equivalence margin, a share; ``margin_from`` says where it comes from.
         design: how the settings to try were chosen, in a sentence.
         blocks: order of the measurements of this run.
+        pairs: of the fastest settings, in the order of measurement.
         tried, not_tried: what became of each setting.
         winner: the fastest settings of the search; the present ones where none is faster; None before the search ended.
         proof: pairs of the winner against the present settings; None where the present settings win the search.
@@ -106,6 +116,7 @@ class Tuning(msgspec.Struct, kw_only=True):
     margin_from: str = ""
     design: str = ""
     blocks: list[Block] = []
+    pairs: list[RivalPair] = []
     tried: list[Tried] = []
     not_tried: list[NotTried] = []
     winner: Case | None = None
@@ -121,7 +132,8 @@ class Tuning(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
     def __post_init__(self) -> None:
-        for case in (self.present, *([self.winner] if self.winner is not None else [])):
+        rivals = (case for measured in self.pairs for case in (measured.base, measured.head))
+        for case in (self.present, *([self.winner] if self.winner is not None else []), *rivals):
             check_measured(case)
         if not 0 <= self.margin < LARGEST:
             raise ValueError(f"tune: margin {self.margin} out of range")

@@ -101,7 +101,7 @@ class Run:
         self.save_error = ""
         self.watch: Callable[[PlannedRun, str], None] = lambda planned, phase: None
         self._store = store
-        self._launcher = launcher
+        self.launcher = launcher
         self._estimator = estimator
         self._budget = time_budget
         self.phase_limit = phase_limit
@@ -248,11 +248,11 @@ class Run:
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
         self.watch(planned, IMPORTING)
-        self._launcher.wait(family_of(case.model).name)
+        self.launcher.wait(family_of(case.model).name)
         try:
-            data, watch = self._data_for(planned), functools.partial(self.watch, planned)
+            data, watch = self.data_for(planned), functools.partial(self.watch, planned)
             watch("setup")
-            record = measure(self._launcher, planned, data, self._store.run, self.phase_limit, watch=watch)
+            record = measure(self.launcher, planned, data, self._store.run, self.phase_limit, watch=watch)
         except DatasetUnavailable as error:
             record = self._unstarted(planned, error.outcome, log=error.log)
             if "format" in error.outcome.scope:  # packages that are missing for all cases of a format
@@ -280,7 +280,7 @@ class Run:
 
     def _with_remedy(self, device: str, outcome: Outcome) -> Outcome:
         """Add what ``doctor`` advises for a device that torch cannot use; importing torch for that takes seconds."""
-        remedy = doctor.device_remedy(self._launcher.interpreter.path, device)
+        remedy = doctor.device_remedy(self.launcher.interpreter.path, device)
         return msgspec.structs.replace(outcome, reason=f"{outcome.reason} {remedy}".strip())
 
     def _keep(self, record: Record) -> Record:
@@ -308,14 +308,14 @@ class Run:
         reason = f"Not started: about {needs:.0f} s needed, {self.budget_left():.0f} s of the time budget left."
         return Outcome(Status.INTERRUPTED, reason)
 
-    def _data_for(self, planned: PlannedRun) -> dict[str, Any]:
+    def data_for(self, planned: PlannedRun) -> dict[str, Any]:
         """Return the data set of a case; cases with an equal data job share it."""
         key = data_job(planned)
         known = self._data.get(key)
         # The cache may have been emptied since.
         if known is None or (os.path.isabs(known["source"]) and not os.path.exists(known["source"])):
             self.watch(planned, PREPARING)
-            self._data[key] = look_for_data(self._launcher, planned)
+            self._data[key] = look_for_data(self.launcher, planned)
         check_trainable(planned, self._data[key])
         return self._with_export(planned, self._data[key])
 
@@ -326,7 +326,7 @@ class Run:
         known = self._exports.get(planned.case)
         if known is None or not os.path.exists(known["file"]):
             self.watch(planned, PREPARING)
-            known = self._exports[planned.case] = with_export(self._launcher, planned, data)["export"]
+            known = self._exports[planned.case] = with_export(self.launcher, planned, data)["export"]
         return {**data, "export": known}
 
     def _unstarted(
@@ -340,7 +340,7 @@ class Run:
             recipe=planned.recipe,
             outcome=outcome,
             machine=machine(),
-            environment=self._launcher.interpreter.environment_of(planned.case),
+            environment=self.launcher.interpreter.environment_of(planned.case),
             extra={**(extra or {}), **workload_facts(planned.case), **extensions.extra()},
             worker_output=log,
         )

@@ -100,6 +100,23 @@ class SimulatedMachine(msgspec.Struct):
         self.now += cost
         return Trial(case=case, block=block, outcome=Outcome(Status.MEASURED), seconds=seconds, cost=cost)
 
+    def measure_pair(self, case: Case, other: Case, block: str) -> list[Trial]:
+        """Measure a pair with noise."""
+        began, first = self.now, self.true_seconds(case) * math.exp(self.speed())
+        seconds = first, first * math.exp(self.pair(case, other))
+        self.measured += [case, other]
+        return [
+            Trial(
+                case=own,
+                block=block,
+                outcome=Outcome(Status.MEASURED),
+                seconds=value,
+                cost=(self.now - began) / 2,
+                paired=True,
+            )
+            for own, value in zip((case, other), seconds, strict=True)
+        ]
+
     def speed(self) -> float:
         """Return by how much the logarithm of its times is shifted now."""
         return self.shift + (self.step if self.now > 300 else 0.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,14 +14,19 @@ import msgspec
 
 from bench.cases import Case
 from bench.cases.axes import find_axis, fixed_axes
-from bench.cases.device_kinds import HOST, kind_of
+from bench.cases.device_kinds import HOST, kind_of, ranks
 from bench.cases.plan import PlannedRun, Profile, ProfileTiming, expand_grid
 from bench.ceiling.search import available_memory
+from bench.compare import pairs
+from bench.compare.lockstep import WorkerFailed
+from bench.compare.pairs import InsufficientMemory, PairInputs
 from bench.formatting import format_bytes, format_rough_duration
 from bench.machine.limits import usable_processors
 from bench.records.ceiling import Ceiling
-from bench.records.outcome import Status
+from bench.records.comparison import SIDES, Pair
+from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
+from bench.records.tune import RivalPair
 from bench.runner.run import Run
 from bench.tune.space import Space
 from bench.tune.trials import Trial
@@ -89,7 +96,7 @@ class CaseMeasurer:
     Attributes:
         records: of this search, in order.
         blocks: names of the records of each block.
-        watched: called with the settings before they are measured.
+        pairs: of this search, in order.
     """
 
     def __init__(
@@ -106,7 +113,9 @@ class CaseMeasurer:
         """
         self.records: list[Record] = []
         self.blocks: dict[int, list[str]] = {}
+        self.pairs: list[RivalPair] = []
         self._run, self._planner, self._ceilings, self._budget = run, planner, ceilings, budget
+        self._sequential = False
         self._processes: Counter[Case] = Counter()
         for record in taken:
             self._processes[record.case] = max(self._processes[record.case], record.process)
@@ -126,6 +135,43 @@ class CaseMeasurer:
         self.records.append(record)
         self.blocks.setdefault(int(block), []).append(record.name)
         return to_trial(record, block)
+
+    def measure_pair(self, case: Case, other: Case, block: str) -> list[Trial]:
+        """Measure two settings in a pair: interleaved, or one after the other where they cannot run at once.
+
+        Returns:
+            A trial of each, or only that of one that failed.
+
+        Raises:
+            KeyboardInterrupt: at Ctrl-C.
+        """
+        began = time.monotonic()
+        planned, head = self._planner.plan(case), self._planner.plan(other)
+        self._run.watch(planned, f"in a pair with {head.name}")
+        inputs = PairInputs(
+            (self._run.launcher, self._run.launcher),
+            planned,
+            (self._run.data_for(planned), self._run.data_for(head)),
+            head,
+        )
+        number = sum({known.base, known.head} == {case, other} for known in self.pairs)
+        first = sorted((case, other), key=lambda side: side.id)[number % 2]  # each of them in half of their pairs
+        try:
+            measured = self._pair(inputs, first == other)
+        except WorkerFailed as end:
+            failed = other if str(end).startswith(f"{SIDES[1]}:") else case
+            return [Trial(case=failed, block=block, outcome=end.outcome, cost=time.monotonic() - began, paired=True)]
+        self.pairs.append(RivalPair(block=int(block), base=case, head=other, pair=measured))
+        return pair_trials(self.pairs[-1], block)
+
+    def _pair(self, inputs: PairInputs, head_first: bool) -> Pair:
+        if not self._sequential and ranks(inputs.planned.case.device) == 1:
+            # Memory, or a device that serves a single process, may not take both at once.
+            with contextlib.suppress(InsufficientMemory, WorkerFailed):
+                return pairs.run_interleaved(inputs, head_first, random.Random(len(self.pairs)), None).pair
+        measured = pairs.run_sequential(inputs, head_first).pair
+        self._sequential = True
+        return measured
 
     def clock(self) -> float:
         """Return the current time in seconds."""
@@ -190,6 +236,22 @@ def to_trial(record: Record, block: str, earlier: bool = False) -> Trial:
         name=record.id,
         earlier=earlier,
     )
+
+
+def pair_trials(measured: RivalPair, block: str, earlier: bool = False) -> list[Trial]:
+    """Return the trials of a pair."""
+    return [
+        Trial(
+            case=case,
+            block=block,
+            outcome=Outcome(Status.MEASURED),
+            seconds=1 / side.steps.images_per_second,
+            cost=measured.pair.seconds / 2,
+            earlier=earlier,
+            paired=True,
+        )
+        for case, side in ((measured.base, measured.pair.base), (measured.head, measured.pair.head))
+    ]
 
 
 def noise_of(record: Record | None, device: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 
 from bench.compare.estimator import pending_cases
@@ -21,12 +22,24 @@ PAIRS = 8
 """Number of pairs that a clear winner takes: four of the first look, and four fresh ones that confirm it."""
 
 
-def reserve(cost: float) -> float:
-    """Return the seconds to keep for the proof, from those of one measurement: its pairs, and a second fork server."""
-    return (2 * PAIRS + 2) * cost
+CLEAR = math.log(1.05)
+"""A gain above which fork servers need no restart between pairs: workers of two servers differ by much less."""
 
 
-def prove(tuning: Tuning, planner: Planner, launcher: Launcher, folder: Path, budget: float, on_pair: OnPair) -> None:
+def reserve(present: float, winner: float) -> float:
+    """Return the seconds to keep for the proof, from those of a measurement of each side."""
+    return (PAIRS + 0.5) * (present + winner)  # half a pair for the start of the second fork server
+
+
+def prove(
+    tuning: Tuning,
+    planner: Planner,
+    launcher: Launcher,
+    folder: Path,
+    budget: float,
+    on_pair: OnPair,
+    gain: float = 0.0,
+) -> None:
     """Measure pairs of the present settings (base) and the winner (head) until they are judged, or time is over.
 
     Args:
@@ -36,6 +49,7 @@ def prove(tuning: Tuning, planner: Planner, launcher: Launcher, folder: Path, bu
         folder: of the run.
         budget: seconds; one pair is measured in any case.
         on_pair: called after every pair.
+        gain: by the search, at least: ``ln(time of the present settings / time of the winner)``.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C; all pairs were saved.
@@ -61,7 +75,14 @@ def prove(tuning: Tuning, planner: Planner, launcher: Launcher, folder: Path, bu
     # Workers of one fork server are more alike than those of two.
     with contextlib.closing(local.open_launcher(launcher.interpreter)) as other:
         scheduler = PairScheduler(
-            tuning.proof, (launcher, other), folder, pending_cases, on_pair, budget=budget, saved=tuning
+            tuning.proof,
+            (launcher, other),
+            folder,
+            pending_cases,
+            on_pair,
+            budget=budget,
+            saved=tuning,
+            restarts=gain < CLEAR,
         )
         scheduler.run()
 

@@ -1,4 +1,8 @@
-"""Search for the fastest settings by successive halving: short windows, fresh processes, interleaved in blocks."""
+"""Search for the fastest settings by racing: short windows in fresh processes, and the closest in interleaved pairs.
+
+New settings are measured in blocks, each with the leader of the moment. What is clearly slower than the leader drops
+out, by its interval. What is close to it is measured in pairs with it, so that the machine's changes affect both alike.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +24,24 @@ from bench.tune.trials import Measurer, Rule, Trial, rules_of
 BLOCK = 5
 """Largest number of settings in a block, besides its reference, which shows a change of the machine's speed."""
 
-ROUNDS = 8
-"""Largest number of rounds; more would hardly change the choice, and the proof decides."""
+CLOSE = math.log(1.12)
+"""Settings this close behind the leader do not drop out before they were measured in a pair with it: on a machine that
+other work shares, a single process may be that much slower."""
 
-PROCESSES = 4
-"""Number of processes after which settings are not measured again: the proof decides what is closer than that."""
+LEAST_PAIRS, MOST_PAIRS = 2, 4
+"""Smallest number of pairs of such settings with the leader, and largest number of any settings."""
 
 WHOLE_MOST = 16
 """Largest number of combinations that are all tried; of more, the effects of single settings show which to try."""
 
 WHOLE_FACTOR = 1.6
-"""Measurements of a whole product over its number of combinations: later rounds measure the best ones again."""
+"""Measurements of a whole product over its number of combinations: the best ones are measured again in pairs."""
 
 PROPOSED = 4
 """Largest number of predicted combinations that a round adds."""
 
 FIRST_VALUES = 3
 """Number of values of a numeric setting that are tried first, where it has more: between them, others are predicted."""
-
-LEAST_RIVALS = 3
-"""Number of settings that a round measures again, at least, where so many are left."""
 
 REACH = math.log(1.8)
 """A neighbour of the leader is not tried where its prediction is slower than the leader by more."""
@@ -68,7 +70,7 @@ class Search:
         measurer: Measurer,
         *,
         budget: float,
-        reserve: Callable[[float], float] = lambda cost: 0.0,
+        reserve: Callable[[float, float], float] = lambda present, winner: 0.0,
         noise: float,
         margin: float,
         seed: str,
@@ -83,7 +85,7 @@ class Search:
             space: the settings that may be tried.
             measurer: measures them.
             budget: seconds, those for the proof included.
-            reserve: seconds for the proof, from the seconds of a measurement of the present settings.
+            reserve: seconds for the proof, from those of a measurement of the present settings and of the leader.
             noise: standard deviation of a logarithm between processes, as far as it is known.
             margin: a share; a smaller difference counts as none.
             seed: of the order.
@@ -109,6 +111,8 @@ class Search:
         self._blocks = blocks
         self._whole = False
         self._waiting: list[Case] = []
+        self._paired: dict[str, set[Case]] = defaultdict(set)
+        self._leader = space.present
         self._proposed_for = math.inf
         self._explored: set[Case] = set()
         self._reference_measured = False
@@ -130,7 +134,7 @@ class Search:
             self._take(trial)
         try:
             self._plan()
-            self._run_rounds()
+            self._race()
         except KeyboardInterrupt:
             self._stopped = True
             raise
@@ -138,20 +142,21 @@ class Search:
             self._drop_slower()
             self._note_untried()
 
-    def _run_rounds(self) -> None:
-        """Measure round after round, until nothing is left to learn or the time is used up."""
-        for _ in range(ROUNDS):
-            if not (cases := self._next_round()):
+    def _race(self) -> None:
+        """Measure new settings, then pairs of the closest, until nothing is left to learn or the time is used up."""
+        while not self.needed:
+            estimates = self._drop_slower()
+            if cases := self._new_settings(estimates):
+                self._measure_round(cases)
+            elif (rival := self._closest_rival(estimates)) is not None:
+                self._measure_pair(rival)
+            else:
                 self.complete = not self.needed
                 return
-            self._measure_round(cases)
-            if self.needed:
-                return
-        self.complete = True
 
     def seconds_left(self) -> float:
         """Remaining seconds of the search, without those of the proof."""
-        reserve = min(self._reserve(self._cost(self.present)), self._budget / 2)
+        reserve = min(self._reserve(self.cost(self.present), self.cost(self._leader)), self._budget / 2)
         return self._budget - reserve - (self._measurer.clock() - self._began)
 
     def estimates(self) -> Estimates:
@@ -178,8 +183,8 @@ class Search:
 
     @property
     def drift(self) -> float:
-        """Range of the machine's speed over the blocks of this search, a share."""
-        return self.estimates().drift({trial.block for trial in self.trials if not trial.earlier})
+        """Range of the machine's speed over the blocks of this search, a share; a pair is too short to tell."""
+        return self.estimates().drift({trial.block for trial in self.trials if not (trial.earlier or trial.paired)})
 
     def winner(self) -> Case:
         """Return the fastest settings; of about equal ones, those that change the least.
@@ -222,7 +227,7 @@ class Search:
     def _plan(self) -> None:
         """Choose the settings of the first round: the whole product where there is time for it, else single changes."""
         everything = [case for case in self.space.product() if self._is_open(case)]
-        affordable = int(self.seconds_left() / self._cost())
+        affordable = int(self.seconds_left() / self.cost())
         small = len(everything) <= WHOLE_MOST and len(everything) * WHOLE_FACTOR <= affordable
         self._whole = small or len(self.space.values) < 2
         count = f"{len(everything)} combination{'s' if len(everything) != 1 else ''}"
@@ -232,40 +237,64 @@ class Search:
         else:
             self.design = (
                 f"of {count}: each setting alone, of many numbers a few, then predicted combinations and neighbours of "
-                f"the leader, in an order with seed {self._seed!r}"
+                f"the leader, in an order with seed {self._seed!r}; the closest in pairs with the leader"
             )
             singles = self.space.single_changes(FIRST_VALUES)
             self._waiting = [case for case in singles if self._is_open(case)]
         known = set(self.measured)
         self._waiting = [case for case in self._waiting if case not in known]
 
-    def _next_round(self) -> list[Case]:
-        """Return the settings of the next round; empty where nothing is left to learn."""
-        estimates = self._drop_slower()
-        leader = estimates.fastest(self.alive, self.present)
+    def _new_settings(self, estimates: Estimates) -> list[Case]:
+        """Return the settings to measure next that were not measured, as far as time is left; empty for none."""
         added, self._waiting = self._waiting, []
         if not added and not self._whole:
-            added = self._proposals(estimates, leader)
-        rivals = self._rivals(estimates, leader)
-        if not added and not rivals:
-            return []
-        affordable = max(int(self.seconds_left() / self._cost()) - 1, 0)
-        rivals = rivals[: max(affordable - len(added), min(affordable // 2, LEAST_RIVALS))]
-        if (lacking := len(added) + len(rivals) - affordable) > 0:
-            self.needed = max(self.needed, lacking * self._cost())
-            added = added[: affordable - len(rivals)]
-        if not added and not rivals:
-            self.needed = max(self.needed, self._cost() * 2)
-            return []
-        self._random.shuffle(order := [*added, *rivals])
-        return order
+            added = self._proposals(estimates)
+        affordable = max(int(self.seconds_left() / self.cost()) - 1, 0)
+        if (lacking := len(added) - affordable) > 0:
+            self.needed = lacking * self.cost()
+            added = added[:affordable]
+        self._random.shuffle(added := list(added))
+        return added
+
+    def _closest_rival(self, estimates: Estimates) -> Case | None:
+        """Return the settings to measure in a pair with the leader: new rivals first, then what may be the fastest."""
+        lows = {case: estimates.difference(case, self._leader).low for case in self.alive}
+        rivals = [
+            case
+            for case in self.alive
+            if case != self._leader
+            and (pairs := self._pairs_with_leader(case)) < MOST_PAIRS
+            and (lows[case] < -self._margin or (pairs < LEAST_PAIRS and self._is_close(estimates, case)))
+        ]
+        return min(rivals, key=lambda case: (self._pairs_with_leader(case) >= LEAST_PAIRS, lows[case]), default=None)
+
+    def _is_close(self, estimates: Estimates, case: Case) -> bool:
+        """Whether a case is close to a leader that is clearly faster than the present settings."""
+        gains = estimates.difference(self._leader, self.present).high < -self._margin
+        return gains and estimates.difference(case, self._leader).log < CLOSE
+
+    def _pairs_with_leader(self, case: Case) -> int:
+        return sum(cases == {case, self._leader} for cases in self._paired.values())
+
+    def _measure_pair(self, rival: Case) -> None:
+        """Measure a pair of a rival and the leader, where time is left."""
+        cost = self.cost(rival) + self.cost(self._leader)
+        if self.seconds_left() < cost:
+            self.needed = cost
+            return
+        block = self._new_block()
+        self._paired[block] = {rival, self._leader}  # a pair that fails counts too, or it would be tried for ever
+        for trial in self._measurer.measure_pair(self._leader, rival, block):
+            self._take(trial)
+            self._say(self._line(trial))
+        self._changed()
 
     def _measure_round(self, cases: Sequence[Case]) -> None:
         """Measure settings in blocks, each with a reference: the leader, which an earlier block has."""
         waiting, block = list(cases), str(self._blocks)
         while waiting:
             first, self._reference_measured = self._reference_measured, False
-            reference = self.present if first else self.estimates().fastest(self.alive, self.present)
+            reference = self.present if first else self._drop_slower().fastest(self.alive, self.present)
             block = block if first else self._new_block()
             members, waiting = waiting[:BLOCK], waiting[BLOCK:]
             if not first and reference not in members:
@@ -275,41 +304,32 @@ class Search:
                 if case != reference and not self._is_open(case):
                     continue
                 # Without the reference, nothing links a block to the others: time is kept for it.
-                kept = self._cost(reference) if reference in members[place + 1 :] else 0.0
-                if self.seconds_left() < self._cost(case) + kept:
-                    self.needed = max(self.needed, self._cost(case) * (len(members) - place + len(waiting)))
+                kept = self.cost(reference) if reference in members[place + 1 :] else 0.0
+                if self.seconds_left() < self.cost(case) + kept:
+                    self.needed = max(self.needed, self.cost(case) * (len(members) - place + len(waiting)))
                     if reference in members[place:] and any(trial.block == block for trial in self.trials):
                         self._measure(reference, block)
                     return
                 self._measure(case, block)
 
     def _drop_slower(self) -> Estimates:
-        """Drop settings whose interval says that they are slower than the leader."""
+        """Find the leader, and drop the settings whose interval says that they are slower."""
         estimates = self.estimates()
-        leader = estimates.fastest(self.alive, self.present)
+        self.dropped = {}
+        self._leader = estimates.fastest(self.alive, self.present)
         for case in self.alive:
-            behind = estimates.difference(case, leader)
-            if case != leader and behind.low > 0:
+            behind = estimates.difference(case, self._leader)
+            enough = self._pairs_with_leader(case) >= LEAST_PAIRS or not self._is_close(estimates, case)
+            if case != self._leader and behind.low > 0 and enough:
                 least = math.expm1(behind.low) * 100
-                self.dropped[case] = f"slower than {describe_change(self.present, leader)} by at least {least:.0f} %"
+                self.dropped[case] = (
+                    f"slower than {describe_change(self.present, self._leader)} by at least {least:.0f} %"
+                )
         return estimates
 
-    def _rivals(self, estimates: Estimates, leader: Case) -> list[Case]:
-        """Return the better half of the settings that may be faster than the leader by the margin, best first."""
-        counts: dict[Case, int] = defaultdict(int)
-        for trial in self.trials:
-            counts[trial.case] += trial.seconds is not None
-        rivals = [
-            case
-            for case in self.alive
-            if case != leader and counts[case] < PROCESSES and estimates.difference(case, leader).low < -self._margin
-        ]
-        rivals.sort(key=lambda case: estimates.difference(case, leader).low)
-        return rivals[: max(math.ceil(len(rivals) / 2), LEAST_RIVALS)]
-
-    def _proposals(self, estimates: Estimates, leader: Case) -> list[Case]:
+    def _proposals(self, estimates: Estimates) -> list[Case]:
         """Return combinations that were not tried: those predicted to be the fastest, else neighbours of the leader."""
-        predict = self._prediction(estimates)
+        predict, leader = self._prediction(estimates), self._leader
         best = estimates.difference(leader, self.present).log
         tried = {trial.case for trial in self.trials}
         near = {
@@ -369,7 +389,7 @@ class Search:
         self._blocks += 1
         return str(self._blocks)
 
-    def _cost(self, case: Case | None = None) -> float:
+    def cost(self, case: Case | None = None) -> float:
         """Return the expected seconds of a measurement: of a case the mean of its own, else of all."""
         own = [trial.cost for trial in self.trials if trial.case == case and not trial.earlier]
         costs = own or [trial.cost for trial in self.trials if not trial.earlier and trial.seconds is not None]
@@ -385,6 +405,8 @@ class Search:
     def _take(self, trial: Trial) -> None:
         """Add a trial, and learn from its outcome which settings do not run."""
         self.trials.append(trial)
+        if trial.paired:
+            self._paired[trial.block].add(trial.case)
         if trial.seconds is None and trial.case != self.present:
             self.rules += rules_of(trial, self.present)
 

@@ -25,7 +25,7 @@ from bench.records.tune import Block, NotTried, Tuning, changes
 from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher
 from bench.runner.run import Run
-from bench.tune.measurer import CaseMeasurer, Planner, noise_of, to_trial
+from bench.tune.measurer import CaseMeasurer, Planner, noise_of, pair_trials, to_trial
 from bench.tune.proof import prove, reserve
 from bench.tune.search import Search, value_texts
 from bench.tune.space import Space
@@ -134,10 +134,11 @@ def tune(
         if ceiling.machine.is_same(tuning.machine) and ceiling.environment == tuning.environment
     ]
     measurer = CaseMeasurer(run, planner, own, ceilings, request.budget)
-    earlier_blocks = list(tuning.blocks)
+    earlier_blocks, earlier_pairs = list(tuning.blocks), list(tuning.pairs)
 
     def changed() -> None:
         tuning.blocks = earlier_blocks + [Block(number, names) for number, names in measurer.blocks.items()]
+        tuning.pairs = earlier_pairs + measurer.pairs
         tuning.tried = search.tried()
         tuning.seconds = round(spent + time.monotonic() - began, 3)
         if trouble := kept.save(tuning):
@@ -162,7 +163,9 @@ def tune(
         say=say,
         changed=changed,
         earlier=earlier,
-        blocks=max((block.number for block in earlier_blocks), default=0),
+        blocks=max(
+            [block.number for block in earlier_blocks] + [measured.block for measured in earlier_pairs], default=0
+        ),
     )
     try:
         search.run()
@@ -171,7 +174,8 @@ def tune(
         if tuning.winner != tuning.present:
             left = max(request.budget - (time.monotonic() - began), 0.0)
             watch("proving the winner by pairs")
-            prove(tuning, planner, launcher, kept.folder, left, on_pair)
+            gain = -search.difference(tuning.winner or tuning.present).high
+            prove(tuning, planner, launcher, kept.folder, left, on_pair, gain)
     except KeyboardInterrupt:
         tuning.stopped = True
         if tuning.winner is None and search.measured:
@@ -196,8 +200,7 @@ def _finish_search(tuning: Tuning, search: Search, request: TuneRequest, measure
             "Name others by --present or by the options of the axes."
         )
     tuning.winner, tuning.complete, tuning.needed = search.winner(), search.complete, search.needed
-    costs = [trial.cost for trial in search.trials if trial.case == search.present and not trial.earlier]
-    tuning.reserve = reserve(sum(costs) / max(len(costs), 1))
+    tuning.reserve = reserve(search.cost(search.present), search.cost(tuning.winner))
     tuning.design, tuning.drift = search.design, search.drift
     tuning.not_tried = [*request.left_out, *search.not_tried]
     first = measurer.records[0]
@@ -238,6 +241,7 @@ def _earlier_trials(
         if not known.machine.is_same(tuning.machine) or known.environment != tuning.environment:
             continue
         blocks = {name: block.number for block in known.blocks for name in block.records}
+        usable_cases: set[Case] = set()
         for record in store.read([results / known.run])[0]:
             if record.name not in blocks or record.id == first.id or not _in_space(record.case, request.space):
                 continue
@@ -251,7 +255,11 @@ def _earlier_trials(
                 and usable(record)
                 and (record.case != present or record.steps is not None)
             ):
+                usable_cases.add(record.case)
                 yield to_trial(record, f"{known.run} {blocks[record.name]}", earlier=True)
+        for measured in known.pairs:
+            if {measured.base, measured.head} <= usable_cases | {present}:
+                yield from pair_trials(measured, f"{known.run} {measured.block}", earlier=True)
 
 
 def _data_key(record: Record) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         effective: settings that were read back.
         name: of its record.
         earlier: whether an earlier search measured it.
+        paired: whether it is one of a pair, which was interleaved.
     """
 
     case: Case
@@ -35,6 +36,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     effective: dict[str, Any] = {}
     name: str = ""
     earlier: bool = False
+    paired: bool = False
 
 
 class Measurer(Protocol):
@@ -42,6 +44,9 @@ class Measurer(Protocol):
 
     def measure(self, case: Case, block: str) -> Trial:
         """Measure settings in a fresh process."""
+
+    def measure_pair(self, case: Case, other: Case, block: str) -> list[Trial]:
+        """Measure two settings in a pair; return a trial of each, or only that of one that failed."""
 
     def why_not(self, case: Case) -> str:
         """Say why settings are not worth a try, such as a prediction of their memory; empty where they are."""

@@ -147,7 +147,7 @@ def test_an_interrupt_keeps_the_record_of_the_case(launcher, tmp_path, monkeypat
 
     plans = [plan("yolov8n")]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
-    run._data_for(plans[0])
+    run.data_for(plans[0])
     monkeypatch.setattr("bench.runner.worker_process.Worker.next_event", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.measure(plans[0])
@@ -168,7 +168,7 @@ def test_an_interrupt_after_the_last_step_keeps_the_figure(launcher, tmp_path, m
 
     plans = [plan("yolov8n")]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
-    run._data_for(plans[0])
+    run.data_for(plans[0])
     monkeypatch.setattr(Worker, "end", interrupted_once)
     with pytest.raises(KeyboardInterrupt):
         run.measure(plans[0])
@@ -206,7 +206,7 @@ def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, mo
     def images(batch, **recipe):
         before = len(asked)
         planned = plan(batch=batch)
-        run._data_for(msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, **recipe)))
+        run.data_for(msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, **recipe)))
         return [(job.images, job.val_images, job.seed) for job in asked[before:]]
 
     assert images(4, data_steps=8) == [(32, 0, 0)]

@@ -23,7 +23,7 @@ from bench.selfcheck.simulated_machine import (
     small_seconds,
 )
 from bench.selfcheck.tune import PROBLEMS, SHARE, SLACK, large_space, simulations
-from bench.tune.search import Search
+from bench.tune.search import MOST_PAIRS, Search
 from bench.tune.space import Space
 from bench.tune.trials import Trial, rules_of
 
@@ -73,6 +73,43 @@ def test_many_numbers_are_reached_from_a_few() -> None:
         results.append(simulate(simulated, WIDE, str(seed), budget=1e6))
     assert [result.behind <= SLACK for result in results] == [True] * SEEDS
     assert max(len(set(result.search.measured)) for result in results) < WIDE.size / 2
+
+
+class Shared(SimulatedMachine):
+    """A machine with other work on it, which makes some processes slower by far; both sides of a pair notice it."""
+
+    def measure(self, case: Case, block: str) -> Trial:
+        trial = super().measure(case, block)
+        slower = math.exp(abs(self.draw.gauss(0, 0.15)))
+        return msgspec.structs.replace(trial, seconds=trial.seconds and trial.seconds * slower)
+
+
+def test_the_closest_settings_are_told_apart_by_pairs() -> None:
+    space = Space(PRESENT, {"cache": ["ram"], "batch": [20, 24, 28]})
+    best = min(batch_seconds(changes(PRESENT, case)) for case in space.product())
+    chosen, alone = 0, 0
+    for seed in range(2 * SEEDS):
+        simulated = Shared(batch_seconds, random.Random(seed), noise=0.01, measured=[])
+        searched = Search(space, simulated, budget=1e6, noise=0.025, margin=0.03, seed=str(seed))
+        searched.run()
+        chosen += batch_seconds(changes(PRESENT, searched.winner())) <= best * (1 + SLACK)
+        single = {trial.case: trial.seconds or math.inf for trial in searched.trials if not trial.paired}
+        alone += batch_seconds(changes(PRESENT, min(single, key=single.__getitem__))) <= best * (1 + SLACK)
+    print(chosen, alone)
+    assert chosen >= 2 * SEEDS - 2
+    assert alone < chosen
+
+
+def test_a_pair_that_fails_is_not_tried_for_ever() -> None:
+    class Single(SimulatedMachine):
+        def measure_pair(self, case: Case, other: Case, block: str) -> list[Trial]:
+            self.measured += [case, other]
+            return [Trial(case=PRESENT, block=block, outcome=Outcome(Status.FAILED, "It broke."), paired=True)]
+
+    simulated = Single(small_seconds, random.Random(0), measured=[])
+    searched = search(simulated, Space(PRESENT, {"channels_last": ["on"]}))
+    assert searched.complete
+    assert len(simulated.measured) <= 2 + 2 * MOST_PAIRS
 
 
 class Uneven(SimulatedMachine):
@@ -140,7 +177,7 @@ def test_settings_that_do_not_run_are_never_tried_twice() -> None:
 
 def test_settings_are_dropped_by_interval_alone() -> None:
     """With noise that no interval excludes, nothing is called slower; with little, the slow ones are."""
-    noisy = Search(DECODING, machine(noise=0.02), budget=1e6, noise=10.0, margin=0.03, seed="0")
+    noisy = Search(DECODING, machine(noise=0.02), budget=1e6, noise=1e4, margin=0.03, seed="0")
     noisy.run()
     assert noisy.dropped == {}
     quiet = search(machine(noise=0.001))
@@ -177,7 +214,7 @@ def test_a_budget_that_is_too_small_says_what_is_missing() -> None:
 
 def test_the_reserve_for_the_proof_is_at_most_half_of_the_budget() -> None:
     spent = machine()
-    search(spent, Space(PRESENT, {"cache": ["ram", "disk"]}), budget=200.0, reserve=lambda cost: 1e9)
+    search(spent, Space(PRESENT, {"cache": ["ram", "disk"]}), budget=200.0, reserve=lambda present, winner: 1e9)
     assert 50.0 < spent.now < 150.0
 
 

@@ -12,14 +12,20 @@ import pytest
 
 from bench.compare import pairs
 from bench.compare.background_load import BackgroundLoadMonitor
+from bench.compare.lockstep import WorkerFailed
+from bench.compare.pairs import InsufficientMemory, PairInputs
+from bench.compare.scheduler import PairScheduler
 from bench.errors import NothingMeasured
 from bench.records import store
+from bench.records.comparison import SIDES
+from bench.records.outcome import Status
 from bench.records.record import Data
 from bench.records.tune import NotTried, Tuning
 from bench.runner.launchers import local
 from bench.runner.launchers.local import SpawnLauncher
 from bench.tune.answer import Verdict, answer
 from bench.tune.measurer import CaseMeasurer, Planner
+from bench.tune.search import LEAST_PAIRS
 from bench.tune.service import TuneRequest, begin, tune
 from bench.tune.space import Space
 from tests.builders import make_case, make_ceiling, make_record, make_steps
@@ -106,6 +112,75 @@ def test_a_search_is_proven_and_recorded_like_any_run_and_another_starts_from_it
     assert any("measurements of earlier searches on this machine" in line for line in lines)
     assert len(names_of(second)) < len(names_of(tuning))
     assert max(row.earlier for row in second.tried) >= 1
+
+
+CLOSE_BATCHES = Space(PRESENT, {"batch": [20, 21]})
+"""Settings of which the second is 5 % faster than the first: too close to be told apart without pairs."""
+
+
+def test_the_fastest_settings_are_measured_in_pairs_that_a_second_search_knows(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert answer(tuning).settings == {"batch": 21}
+    assert {frozenset((measured.base.batch, measured.head.batch)) for measured in tuning.pairs} == {frozenset((20, 21))}
+    assert len(tuning.pairs) >= LEAST_PAIRS
+    starts = Counter(measured.head if measured.pair.head_first else measured.base for measured in tuning.pairs)
+    assert max(starts.values()) - min(starts.values()) <= len(tuning.pairs) % 2
+    assert {measured.pair.lockstep for measured in tuning.pairs} == {True}
+    numbers = [block.number for block in tuning.blocks] + [measured.block for measured in tuning.pairs]
+    assert len(set(numbers)) == len(numbers)
+    [known] = store.read_tunings([tmp_path / "results"])[0]
+    assert known.pairs == tuning.pairs
+    [row] = [row for row in known.tried if row.case.batch == 20]
+    assert row.processes == len(tuning.pairs) + sum(name.startswith(row.case.id) for name in names_of(tuning))
+
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    second, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert (second.pairs, second.winner) == ([], tuning.winner)
+
+
+def test_settings_that_cannot_run_at_once_are_measured_one_after_the_other(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def no_room(*rest: Any) -> Any:
+        attempts.append(1)
+        raise InsufficientMemory("one process needs 9 GiB, and 1 GiB were free")
+
+    monkeypatch.setattr("bench.tune.measurer.pairs.run_interleaved", no_room)
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    tuning, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert {measured.pair.lockstep for measured in tuning.pairs} == {False}
+    assert attempts == [1]  # it is not tried again
+
+
+def test_a_side_of_a_pair_that_fails_loses(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(inputs: PairInputs, *rest: Any) -> Any:
+        number = [inputs.side(0).case.batch, inputs.side(1).case.batch].index(21)
+        raise WorkerFailed(f"{SIDES[number]}: It broke.", Status.FAILED, "It broke.")
+
+    monkeypatch.setattr("bench.tune.measurer.pairs.run_interleaved", broken)
+    monkeypatch.setattr("bench.tune.measurer.pairs.run_sequential", broken)
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    tuning, lines = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert tuning.winner is not None
+    assert tuning.winner.batch == 20
+    assert any("It broke." in line for line in lines)
+
+
+def test_a_clear_winner_is_proven_without_restarts(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts: list[int] = []
+    monkeypatch.setattr(PairScheduler, "_restart_servers", lambda self: restarts.append(1))
+    run(launcher, tmp_path / "clear")
+    assert restarts == []
+    run(launcher, tmp_path / "close", space=Space(make_case(batch=20, imgsz=64), {"batch": [21]}))
+    assert restarts
 
 
 @contextlib.contextmanager
