@@ -23,12 +23,12 @@ PAIRS = 8
 
 
 CLEAR = math.log(1.05)
-"""A gain above which fork servers need no restart between pairs: workers of two servers differ by much less."""
+"""A gain above which both sides share one fork server: workers of two servers differ by much less."""
 
 
 def reserve(present: float, winner: float) -> float:
     """Return the seconds to keep for the proof, from those of a measurement of each side."""
-    return (PAIRS + 0.5) * (present + winner)  # half a pair for the start of the second fork server
+    return (PAIRS + 0.5) * (present + winner)  # half a pair for the start of a second fork server
 
 
 def prove(
@@ -72,8 +72,11 @@ def prove(
             cases=[CaseComparison(case=base.case, recipe=base.recipe, head_case=head.case, head_recipe=head.recipe)],
         )
     assert tuning.proof is not None, "it was just made"
-    # Workers of one fork server are more alike than those of two.
-    with contextlib.closing(local.open_launcher(launcher.interpreter)) as other:
+    clear = gain >= CLEAR
+    with contextlib.ExitStack() as stack:
+        other = launcher
+        if not clear:  # workers of one fork server are more alike than those of two
+            other = stack.enter_context(contextlib.closing(local.open_launcher(launcher.interpreter)))
         scheduler = PairScheduler(
             tuning.proof,
             (launcher, other),
@@ -82,7 +85,7 @@ def prove(
             on_pair,
             budget=budget,
             saved=tuning,
-            restarts=gain < CLEAR,
+            restarts=not clear,
         )
         scheduler.run()
 

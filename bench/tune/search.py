@@ -183,7 +183,7 @@ class Search:
 
     @property
     def drift(self) -> float:
-        """Range of the machine's speed over the blocks of this search, a share; a pair is too short to tell."""
+        """Range of the machine's speed over the blocks of this search, a share; a pair is too short to show it."""
         return self.estimates().drift({trial.block for trial in self.trials if not (trial.earlier or trial.paired)})
 
     def winner(self) -> Case:
