@@ -136,7 +136,7 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Make the report; exit status 4 where nothing was measured."""
+    """Make the report; exit status 4 where nothing was measured, 2 where records had no room in their folder."""
     bench = session.config.stash.get(BENCH, None)
     if bench is None:
         return
@@ -153,6 +153,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     if bench.run is not None and ended_well and not bench.measured and not any(map(is_known, bench.ceilings)):
         session.exitstatus = int(ExitCode.NOTHING_MEASURED)
+    elif ended_well and bench.store is not None and bench.store.unsaved:
+        session.exitstatus = int(ExitCode.WRONG_USE)
 
 
 @pytest.hookimpl(trylast=True)

@@ -320,7 +320,7 @@ def conclude(coordinator: Coordinator, run: str, results: Path) -> ExitCode:
         print(f"report: yolopace report {place}")
         if left:
             print(f"go on: yolopace fleet --resume {run}{where}")
-    if coordinator.stopping:
+    if coordinator.stopping or any(machine.store.unsaved for machine in machines):
         return ExitCode.WRONG_USE
     statuses = [status for machine in machines for status in (machine.held | machine.new).values()]
     if Status.MEASURED not in statuses:

@@ -11,7 +11,7 @@ from bench.cases.axes import fixed_axes
 from bench.cli import terminal
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import Epochs, say, whole_epochs
-from bench.errors import UsageError
+from bench.errors import ExitCode, UsageError
 from bench.formatting import format_rough_duration, parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -119,15 +119,16 @@ def tune(
             )
     finally:
         launcher.close()
-    if problem := kept.rescue():
-        say(problem)
+    full = kept.rescue()
+    if full:
+        say(full)
     terminal.show(rendered.render_text(tuning, count))
     say(f"records: {kept.folder}")
     if json is not None:
         write_file(json, rendered.render_json(tuning, count))
     add_to_summary(rendered.render_markdown(tuning, count))
     say(f"page: {_write_page(tuning, results, reports, epoch_images, count)}")
-    raise typer.Exit(answer(tuning).exit_code)
+    raise typer.Exit(ExitCode.WRONG_USE if full else answer(tuning).exit_code)
 
 
 def _request(axes: dict[str, list[Any]], present: str, allow: str, data: str, threads: int, seed: str) -> TuneRequest:

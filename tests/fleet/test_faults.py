@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from bench.cli.fleet import conclude
+from bench.errors import ExitCode
 from bench.fleet import messages
 from bench.fleet.machine_state import State
 from bench.records import store
@@ -156,6 +158,7 @@ def test_a_machine_keeps_its_records_while_the_disk_here_is_full(tmp_path, monke
     world = World(tmp_path, machines=("a",))
     coordinator = world.run_all()
     assert len(coordinator.machines["a"].store.unsaved) == 3
+    assert conclude(coordinator, "r", tmp_path) is ExitCode.WRONG_USE
     assert sorted(world.disks["a"].records) == sorted(NAMES)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench import conftest
 from bench.pytest_plugin import endings, terminal
 from bench.pytest_plugin.endings import Endings, describe_usage_error, stopped
 from bench.pytest_plugin.screen import Screen
@@ -39,6 +40,18 @@ def test_ctrl_c_ends_a_run_with_one_sentence_and_exit_status_2(session: Any) -> 
     written = session.config.stash[SCREEN]._stream.getvalue()
     assert written == "yolopace: stopped by Ctrl-C: what was measured is kept.\n"
     assert int(session.bench.fatal.code) == 2
+
+
+@pytest.mark.parametrize(("unsaved", "status"), [([], 0), ([object()], 2)])
+def test_records_that_had_no_room_in_their_folder_are_exit_status_2(
+    session: Any, monkeypatch: pytest.MonkeyPatch, unsaved: list[object], status: int
+) -> None:
+    activity = SimpleNamespace(start=lambda text: None, stop=lambda: None)
+    monkeypatch.setattr(terminal, "activity", lambda config: activity)
+    session.bench.end, session.bench.store = lambda: None, SimpleNamespace(unsaved=unsaved)
+    session.exitstatus = pytest.ExitCode.OK
+    conftest.pytest_sessionfinish(session)
+    assert int(session.exitstatus) == status
 
 
 def test_a_run_without_a_figure_says_so() -> None:
