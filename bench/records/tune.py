@@ -34,7 +34,14 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class RivalPair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two of the fastest settings, measured as a pair during the search; ``block`` is numbered among the blocks."""
+    """A pair of two of the fastest settings, measured during the search.
+
+    Attributes:
+        block: its number among the blocks.
+        base: the leader of that moment.
+        head: its rival.
+        pair: the measurement.
+    """
 
     block: int
     base: Case

@@ -65,6 +65,7 @@ class Run:
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
         phase_limit: seconds that warm-up and window may take each.
+        launcher: of the environment.
         watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import time
@@ -27,6 +26,7 @@ from bench.records.comparison import SIDES, Pair
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.tune import RivalPair
+from bench.runner.measure import DatasetUnavailable
 from bench.runner.run import Run
 from bench.tune.space import Space
 from bench.tune.trials import Trial
@@ -115,7 +115,7 @@ class CaseMeasurer:
         self.blocks: dict[int, list[str]] = {}
         self.pairs: list[RivalPair] = []
         self._run, self._planner, self._ceilings, self._budget = run, planner, ceilings, budget
-        self._sequential = False
+        self._sequential: set[frozenset[Case]] = set()
         self._processes: Counter[Case] = Counter()
         for record in taken:
             self._processes[record.case] = max(self._processes[record.case], record.process)
@@ -146,18 +146,18 @@ class CaseMeasurer:
             KeyboardInterrupt: at Ctrl-C.
         """
         began = time.monotonic()
-        planned, head = self._planner.plan(case), self._planner.plan(other)
-        self._run.watch(planned, f"in a pair with {head.name}")
-        inputs = PairInputs(
-            (self._run.launcher, self._run.launcher),
-            planned,
-            (self._run.data_for(planned), self._run.data_for(head)),
-            head,
-        )
+        planned, data = [self._planner.plan(side) for side in (case, other)], []
+        for side, plan in zip((case, other), planned, strict=True):
+            try:
+                data.append(self._run.data_for(plan))
+            except DatasetUnavailable as error:
+                return [Trial(case=side, block=block, outcome=error.outcome, paired=True)]
+        self._run.watch(planned[0], f"in a pair with {planned[1].name}")
+        launchers = self._run.launcher, self._run.launcher
         number = sum({known.base, known.head} == {case, other} for known in self.pairs)
         first = sorted((case, other), key=lambda side: side.id)[number % 2]  # each of them in half of their pairs
         try:
-            measured = self._pair(inputs, first == other)
+            measured = self._pair(PairInputs(launchers, planned[0], (data[0], data[1]), planned[1]), first == other)
         except WorkerFailed as end:
             failed = other if str(end).startswith(f"{SIDES[1]}:") else case
             return [Trial(case=failed, block=block, outcome=end.outcome, cost=time.monotonic() - began, paired=True)]
@@ -165,13 +165,16 @@ class CaseMeasurer:
         return pair_trials(self.pairs[-1], block)
 
     def _pair(self, inputs: PairInputs, head_first: bool) -> Pair:
-        if not self._sequential and ranks(inputs.planned.case.device) == 1:
-            # Memory, or a device that serves a single process, may not take both at once.
-            with contextlib.suppress(InsufficientMemory, WorkerFailed):
+        sides = frozenset(inputs.side(number).case for number in range(len(SIDES)))
+        if sides not in self._sequential and ranks(inputs.planned.case.device) == 1:
+            try:
                 return pairs.run_interleaved(inputs, head_first, random.Random(len(self.pairs)), None).pair
-        measured = pairs.run_sequential(inputs, head_first).pair
-        self._sequential = True
-        return measured
+            except InsufficientMemory:
+                self._sequential.add(sides)
+            except WorkerFailed as end:  # a device may serve a single process
+                if end.outcome.status in (Status.SUBSTITUTED, Status.TIMED_OUT):
+                    raise
+        return pairs.run_sequential(inputs, head_first).pair
 
     def clock(self) -> float:
         """Return the current time in seconds."""

@@ -23,7 +23,7 @@ PAIRS = 8
 
 
 CLEAR = math.log(1.05)
-"""A gain above which both sides share one fork server: workers of two servers differ by much less."""
+"""A gain, beyond the margin, above which both sides share one fork server: workers of two differ by much less."""
 
 
 def reserve(present: float, winner: float) -> float:
@@ -72,10 +72,10 @@ def prove(
             cases=[CaseComparison(case=base.case, recipe=base.recipe, head_case=head.case, head_recipe=head.recipe)],
         )
     assert tuning.proof is not None, "it was just made"
-    clear = gain >= CLEAR
+    clear = gain >= CLEAR + math.log1p(tuning.margin)
     with contextlib.ExitStack() as stack:
         other = launcher
-        if not clear:  # workers of one fork server are more alike than those of two
+        if not clear:  # workers of one server share what its memory does to them: an interval would miss that
             other = stack.enter_context(contextlib.closing(local.open_launcher(launcher.interpreter)))
         scheduler = PairScheduler(
             tuning.proof,

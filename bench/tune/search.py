@@ -25,11 +25,11 @@ BLOCK = 5
 """Largest number of settings in a block, besides its reference, which shows a change of the machine's speed."""
 
 CLOSE = math.log(1.12)
-"""Settings this close behind the leader do not drop out before they were measured in a pair with it: on a machine that
-other work shares, a single process may be that much slower."""
+"""Settings this close behind a leader that is clearly faster than the present ones do not drop out by single processes:
+on a machine that other work shares, one of those may be that much slower."""
 
 LEAST_PAIRS, MOST_PAIRS = 2, 4
-"""Smallest number of pairs of such settings with the leader, and largest number of any settings."""
+"""Pairs with the leader that close settings have before they drop out, and the most of any settings with it."""
 
 WHOLE_MOST = 16
 """Largest number of combinations that are all tried; of more, the effects of single settings show which to try."""
@@ -144,15 +144,14 @@ class Search:
 
     def _race(self) -> None:
         """Measure new settings, then pairs of the closest, until nothing is left to learn or the time is used up."""
-        while not self.needed:
+        while True:
             estimates = self._drop_slower()
-            if cases := self._new_settings(estimates):
+            cases = [] if self.needed else self._new_settings(estimates)
+            if cases:
                 self._measure_round(cases)
-            elif (rival := self._closest_rival(estimates)) is not None:
-                self._measure_pair(rival)
-            else:
-                self.complete = not self.needed
-                return
+            elif (rival := self._closest_rival(estimates)) is None or not self._measure_pair(rival):
+                break
+        self.complete = not self.needed
 
     def seconds_left(self) -> float:
         """Remaining seconds of the search, without those of the proof."""
@@ -207,7 +206,9 @@ class Search:
             seconds = [trial.seconds for trial in own if trial.seconds is not None]
             known = estimates.difference(case, self.present) if seconds else UNKNOWN
             linked = math.isfinite(known.half)
-            outcome = next((trial.outcome for trial in own if trial.seconds is not None), own[-1].outcome)
+            # What failed when it was measured again does not win, so that is what it is shown with.
+            shown = [trial for trial in own if (trial.seconds is None) == (case != self.present)]
+            outcome = (shown or own)[-1].outcome
             rows.append(
                 Tried(
                     case=case,
@@ -246,10 +247,11 @@ class Search:
 
     def _new_settings(self, estimates: Estimates) -> list[Case]:
         """Return the settings to measure next that were not measured, as far as time is left; empty for none."""
-        added, self._waiting = self._waiting, []
+        added, self._waiting, kept = self._waiting, [], 1
         if not added and not self._whole:
             added = self._proposals(estimates)
-        affordable = max(int(self.seconds_left() / self.cost()) - 1, 0)
+            kept += 2 * LEAST_PAIRS  # measurements: new settings would be chosen by single processes without
+        affordable = max(int(self.seconds_left() / self.cost()) - kept, 0)
         if (lacking := len(added) - affordable) > 0:
             self.needed = lacking * self.cost()
             added = added[:affordable]
@@ -276,18 +278,19 @@ class Search:
     def _pairs_with_leader(self, case: Case) -> int:
         return sum(cases == {case, self._leader} for cases in self._paired.values())
 
-    def _measure_pair(self, rival: Case) -> None:
-        """Measure a pair of a rival and the leader, where time is left."""
+    def _measure_pair(self, rival: Case) -> bool:
+        """Measure a pair of a rival and the leader; return whether there was time for it."""
         cost = self.cost(rival) + self.cost(self._leader)
         if self.seconds_left() < cost:
-            self.needed = cost
-            return
-        block = self._new_block()
+            self.needed = max(self.needed, cost)
+            return False
+        block, self._reference_measured = self._new_block(), False
         self._paired[block] = {rival, self._leader}  # a pair that fails counts too, or it would be tried for ever
         for trial in self._measurer.measure_pair(self._leader, rival, block):
             self._take(trial)
-            self._say(self._line(trial))
+            self._say(f"{self._line(trial)}, in a pair")
         self._changed()
+        return True
 
     def _measure_round(self, cases: Sequence[Case]) -> None:
         """Measure settings in blocks, each with a reference: the leader, which an earlier block has."""

@@ -241,24 +241,26 @@ def _earlier_trials(
         if not known.machine.is_same(tuning.machine) or known.environment != tuning.environment:
             continue
         blocks = {name: block.number for block in known.blocks for name in block.records}
-        usable_cases: set[Case] = set()
+        accepted: list[bool] = []
         for record in store.read([results / known.run])[0]:
             if record.name not in blocks or record.id == first.id or not _in_space(record.case, request.space):
                 continue
             same_data = record.data is None or first.data is None or _data_key(record) == _data_key(first)
-            if (
+            alike = (
                 same_data
-                and (record.outcome.status.final or record.outcome.status.broken)
                 and planner.plan(record.case).recipe == record.recipe
                 and record.extra.get("extensions", {}) == extensions.digests()
                 and measured_alike(record, current)
                 and usable(record)
-                and (record.case != present or record.steps is not None)
-            ):
-                usable_cases.add(record.case)
+            )
+            accepted.append(alike)
+            settled = record.outcome.status.final or record.outcome.status.broken
+            if alike and settled and (record.case != present or record.steps is not None):
                 yield to_trial(record, f"{known.run} {blocks[record.name]}", earlier=True)
+        if not accepted or not all(accepted):  # pairs have no data of their own to compare: those of the records count
+            continue
         for measured in known.pairs:
-            if {measured.base, measured.head} <= usable_cases | {present}:
+            if _in_space(measured.base, request.space) and _in_space(measured.head, request.space):
                 yield from pair_trials(measured, f"{known.run} {measured.block}", earlier=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,7 +95,6 @@ def test_the_closest_settings_are_told_apart_by_pairs() -> None:
         chosen += batch_seconds(changes(PRESENT, searched.winner())) <= best * (1 + SLACK)
         single = {trial.case: trial.seconds or math.inf for trial in searched.trials if not trial.paired}
         alone += batch_seconds(changes(PRESENT, min(single, key=single.__getitem__))) <= best * (1 + SLACK)
-    print(chosen, alone)
     assert chosen >= 2 * SEEDS - 2
     assert alone < chosen
 
@@ -231,6 +230,10 @@ def test_a_second_search_starts_from_the_trials_of_the_first() -> None:
     searched = search(second, earlier=lambda present: earlier)
     assert len(second.measured) < len(first.measured) / 2
     assert not any("compile" in changes(PRESENT, case) for case in second.measured)
+    kinds: dict[str, set[bool]] = defaultdict(set)
+    for measured in searched.trials:
+        kinds[measured.block].add(measured.paired)
+    assert all(len(paired) == 1 for paired in kinds.values())  # windows of pairs are compared with each other alone
     assert decoding_seconds(changes(PRESENT, searched.winner())) <= 1.03 * min(
         decoding_seconds(changes(PRESENT, case))
         for case in DECODING.product()

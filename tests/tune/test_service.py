@@ -18,11 +18,13 @@ from bench.compare.scheduler import PairScheduler
 from bench.errors import NothingMeasured
 from bench.records import store
 from bench.records.comparison import SIDES
-from bench.records.outcome import Status
+from bench.records.outcome import Outcome, Status
 from bench.records.record import Data
 from bench.records.tune import NotTried, Tuning
 from bench.runner.launchers import local
 from bench.runner.launchers.local import SpawnLauncher
+from bench.runner.measure import DatasetUnavailable
+from bench.runner.run import Run
 from bench.tune.answer import Verdict, answer
 from bench.tune.measurer import CaseMeasurer, Planner
 from bench.tune.search import LEAST_PAIRS
@@ -138,6 +140,9 @@ def test_the_fastest_settings_are_measured_in_pairs_that_a_second_search_knows(
     monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
     second, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
     assert (second.pairs, second.winner) == ([], tuning.winner)
+    own = [name for name in names_of(second) if "b20" in name or "b21" in name]
+    third, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert (own, third.pairs) == ([], [])
 
 
 def test_settings_that_cannot_run_at_once_are_measured_one_after_the_other(
@@ -170,6 +175,36 @@ def test_a_side_of_a_pair_that_fails_loses(
     assert tuning.winner is not None
     assert tuning.winner.batch == 20
     assert any("It broke." in line for line in lines)
+    [row] = [row for row in tuning.tried if row.case.batch == 21]
+    assert (row.status, row.reason) == ("failed", "It broke.")
+
+
+def test_a_side_without_a_dataset_loses(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(self: Run, planned: Any) -> Any:
+        raise DatasetUnavailable(Outcome(Status.FAILED, "It was removed."))
+
+    def measured(self: CaseMeasurer, *rest: Any) -> Any:
+        monkeypatch.setattr(Run, "data_for", removed)
+        return before(self, *rest)
+
+    before = CaseMeasurer.measure_pair
+    monkeypatch.setattr(CaseMeasurer, "measure_pair", measured)
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    tuning, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert "It was removed." in {row.reason for row in tuning.tried}
+
+
+def test_pairs_of_other_data_are_not_used(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    monkeypatch.setattr("bench.tune.service._data_key", lambda record: record.id)
+    second, lines = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    assert second.pairs
+    assert not any("starts from" in line for line in lines)
 
 
 def test_a_clear_winner_is_proven_without_restarts(
