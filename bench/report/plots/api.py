@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.analysis import scaling as scalings
@@ -173,4 +174,5 @@ def _draw_panel(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
     with style.styled():
         figure = drawn[panel]()
         style.settle(figure)
+    FigureCanvasAgg(figure)  # the caller may draw it by all means of matplotlib
     return figure

@@ -33,7 +33,8 @@ def plots(
         question: that they help to answer.
         models: all models of the page, in order.
     """
-    lines, single = line_by_batch.parts(_drawn_columns(table, metric), metric)
+    ends = (f"{metric.key}_low", f"{metric.key}_high")
+    lines, single = line_by_batch.parts(facets.narrowed(table, ("status", metric.key, *ends)), metric)
     panels = [
         finished(
             key=key,
@@ -59,13 +60,6 @@ def plots(
         )
         for key, part in keyed(f"{name}-by-case", bars)
     ]
-
-
-def _drawn_columns(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """Return a table without the columns that no panel of the metric reads: cutting a narrow frame is quick."""
-    ends = (f"{metric.key}_low", f"{metric.key}_high")
-    names = {*axes_of(table), "status", "unit", "size_unit", metric.key, *ends}
-    return table[[name for name in table.columns if name in names]]
 
 
 def keyed(name: str, parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:

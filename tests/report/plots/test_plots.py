@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import re
 from itertools import pairwise
 
 import pytest
+from matplotlib import image
 
 from bench.analysis.metrics import METRICS
 from bench.analysis.scaling import EFFICIENCY
@@ -12,7 +14,7 @@ from bench.analysis.table import frame
 from bench.records.record import Energy, Record
 from bench.report.plots import Plot, View, draw, palette, style
 from bench.report.plots.facets import split
-from bench.report.plots.line_by_batch import figure, parts, series, spread_out
+from bench.report.plots.line_by_batch import HEIGHT, figure, parts, series, spread_out
 from bench.report.plots.metric_plots import MEMORY as memory
 from bench.report.plots.metric_plots import THROUGHPUT as throughput
 from bench.report.plots.scale import ratios, thinned, tick, unit
@@ -69,6 +71,23 @@ def test_a_drawing_is_the_same_bytes_twice_and_takes_the_ink_of_its_page(plots: 
     assert palette.INK not in body
     assert re.search(r"<text[^>]*>Batch", body), "text stays text"
     assert first.png.startswith(b"\x89PNG")
+
+
+def test_pictures_have_the_pixels_of_matplotlib_whatever_was_drawn_before() -> None:
+    [part] = parts(frame([timed(20.0, 4), timed(25.0, 16)]), RATE)[0]
+    with style.styled():
+        other, axes = style.canvas(HEIGHT)
+        axes.set_title("Batch", fontsize=30)
+        style.settle(other)
+        style.to_png(other)
+        drawn = figure(part, RATE)
+        style.settle(drawn)
+        ours = style.to_png(drawn)
+        theirs = io.BytesIO()
+        drawn.savefig(theirs, format="png", dpi=144, facecolor="white")
+    pixels, expected = (image.imread(io.BytesIO(png)) for png in (ours, theirs.getvalue()))
+    assert pixels.shape == (2 * HEIGHT, 2 * style.WIDTH, 3)
+    assert (pixels == expected[:, :, :3]).all() and (expected[:, :, 3] == 1).all()
 
 
 def test_a_single_case_is_one_bar_unless_the_tables_have_its_figure() -> None:
