@@ -173,6 +173,6 @@ def _draw_panel(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
         raise UsageError(f"panel {panel}: {what} has {len(drawn)}, counted from 0.")
     with style.styled():
         figure = drawn[panel]()
-        style.settle(figure)
+        style.settle(figure, final=False)
     FigureCanvasAgg(figure)  # the caller may draw it by all means of matplotlib
     return figure

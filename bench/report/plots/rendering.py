@@ -49,7 +49,7 @@ def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
 def _pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
     """Draw a figure in a process that has the style."""
     drawn = figure()
-    style.settle(drawn)
+    style.settle(drawn, final=True)
     png = style.to_png(drawn)
     return style.to_svg(drawn, alt), png
 

@@ -44,6 +44,8 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "yolopace",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
+    # Alternatives, which no text has: each search for a font reads these lists.
+    **{f"font.{kind}": ["DejaVu Sans"] for kind in ("serif", "sans-serif", "cursive", "fantasy", "monospace")},
     "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,
@@ -127,14 +129,33 @@ def _renderer(width: int, height: int, dpi: int) -> RendererAgg:
     return RendererAgg(width, height, dpi)
 
 
-def settle(figure: Figure) -> None:
-    """Compute the layout of a figure once, so that SVG and PNG are equal and take half the time."""
+def settle(figure: Figure, *, final: bool) -> None:
+    """Compute the layout of a figure once, so that SVG and PNG are equal and take half the time.
+
+    Args:
+        figure: to lay out.
+        final: whether the figure stays as it is until it is drawn.
+    """
     engine = figure.get_layout_engine()
     if engine is not None:
         with warnings.catch_warnings():  # for labels that leave no room for the axes, as in a spoilt record
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
             engine.execute(figure)  # without the extra drawing of figure.draw_without_rendering()
+        if final:
+            _fix_labels(figure)
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
+
+
+def _fix_labels(figure: Figure) -> None:
+    """Keep the labels of axes where the layout has them: a drawing need not measure the labels of ticks for them."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        # A title is above ticks at the top, and the offset of numbers is beyond their labels.
+        if axis.get_ticks_position() in ("bottom", "left") and not axis.get_offset_text().get_text():
+            place = axis.label.get_transform().transform(axis.label.get_position())
+            x, y = figure.transFigure.inverted().transform(place)
+            axis.set_label_coords(x, y, figure.transFigure)
+            for tick in axis.get_major_ticks():
+                tick.label1.set_in_layout(False)
 
 
 class _SvgRenderer(RendererSVG):  # type: ignore[misc]

@@ -78,16 +78,28 @@ def test_pictures_have_the_pixels_of_matplotlib_whatever_was_drawn_before() -> N
     with style.styled():
         other, axes = style.canvas(HEIGHT)
         axes.set_title("Batch", fontsize=30)
-        style.settle(other)
+        style.settle(other, final=True)
         style.to_png(other)
         drawn = figure(part, RATE)
-        style.settle(drawn)
+        style.settle(drawn, final=True)
         ours = style.to_png(drawn)
         theirs = io.BytesIO()
         drawn.savefig(theirs, format="png", dpi=144, facecolor="white")
     pixels, expected = (image.imread(io.BytesIO(png)) for png in (ours, theirs.getvalue()))
     assert pixels.shape == (2 * HEIGHT, 2 * style.WIDTH, 3)
     assert (pixels == expected[:, :, :3]).all() and (expected[:, :, 3] == 1).all()
+
+
+def test_pictures_have_the_labels_of_axes_where_the_layout_has_them() -> None:
+    [part] = parts(frame([timed(20.0, 4), timed(25.0, 16)]), RATE)[0]
+    with style.styled():
+        places = []
+        for final in (False, True):
+            drawn = figure(part, RATE)
+            style.settle(drawn, final=final)
+            for axis in (drawn.axes[0].xaxis, drawn.axes[0].yaxis):
+                places.append(axis.label.get_window_extent().bounds)
+    assert places[:2] == [pytest.approx(place) for place in places[2:]]
 
 
 def test_a_single_case_is_one_bar_unless_the_tables_have_its_figure() -> None:
