@@ -151,7 +151,9 @@ def ceiling(searches: Sequence[Ceiling]) -> Figure:
 
 def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
     lines, single = line_by_batch.parts(table, wanted)
-    drawn: list[Panel] = [functools.partial(line_by_batch.figure, part, wanted) for part in lines]
+    drawn: list[Panel] = [
+        functools.partial(line_by_batch.figure, line_by_batch.panel(part, wanted), wanted) for part in lines
+    ]
     return drawn + [
         functools.partial(bar_by_case.figure, part, wanted) for rows in single for part in bar_by_case.parts(rows)
     ]

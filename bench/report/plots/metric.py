@@ -38,14 +38,15 @@ def plots(
     panels = [
         finished(
             key=key,
-            figure=functools.partial(line_by_batch.figure, part, metric, models),
-            alt=line_by_batch.alt(part, metric),
+            figure=functools.partial(line_by_batch.figure, panel, metric, models),
+            alt=line_by_batch.alt(part, panel, metric),
             caption=caption,
             part=part,
             metric=metric,
             question=question,
         )
         for key, part in keyed(name, lines)
+        for panel in [line_by_batch.panel(part, metric)]
     ]
     bars = [part for rows in single for part in bar_by_case.parts(rows)]
     return panels + [

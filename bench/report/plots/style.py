@@ -227,7 +227,7 @@ def _encode(pixels: np.ndarray) -> bytes:
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits each of red, green and blue
         (b"pHYs", struct.pack(">IIB", dots, dots, 1)),  # per metre
-        (b"IDAT", zlib.compress(rows.tobytes(), 3)),
+        (b"IDAT", zlib.compress(rows.data, 3)),
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
