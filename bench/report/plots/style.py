@@ -110,8 +110,8 @@ def panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, lis
     )
     _Ruler(figure)
     every = list(figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0])
-    for axes in every:
-        axes.spines[:].set_in_layout(False)  # they end within the axes and the labels of ticks
+    # Spines end within the axes and the labels of ticks, which only the last panel has on both axes.
+    every[-1].spines[:].set_in_layout(False)
     return figure, every
 
 
