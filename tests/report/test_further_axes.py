@@ -92,18 +92,18 @@ def test_an_axis_that_no_case_of_a_table_has_is_no_column_of_it() -> None:
 
 def test_lines_are_split_by_a_further_axis() -> None:
     [part] = line_by_batch.parts(frame(RUN), SPEED)[0]
-    lines = line_by_batch.series(part, SPEED)
+    lines = line_by_batch.panel(part, SPEED).lines
     assert [(line.name, line.xs) for line in lines] == [(f"workers {n}", [4, 16]) for n in (0, 2, 4)]
 
 
 def test_numbers_are_an_x_axis_where_batch_is_the_same_everywhere() -> None:
     [part] = line_by_batch.parts(frame(RUN[:3]), SPEED)[0]
-    [line] = line_by_batch.series(part, SPEED)
+    [line] = line_by_batch.panel(part, SPEED).lines
     assert (line.xs, line.values) == ([0, 2, 4], pytest.approx([14.0, 34.0, 54.0]))
     with style.styled():
-        [axes] = line_by_batch.figure(part, SPEED).axes
+        [axes] = line_by_batch.figure(line_by_batch.panel(part, SPEED), SPEED).axes
     assert (axes.get_xlabel(), axes.get_xscale()) == ("Workers", "linear")
-    assert "against workers" in line_by_batch.alt(part, SPEED)
+    assert "against workers" in line_by_batch.alt(part, line_by_batch.panel(part, SPEED), SPEED)
 
 
 def test_numbers_of_an_axis_keep_their_fractions() -> None:
@@ -111,7 +111,7 @@ def test_numbers_of_an_axis_keep_their_fractions() -> None:
     try:
         run = [timed(20.0, 4, further=(("momentum", momentum),)) for momentum in (0.0, 0.25, 0.9)]
         [part] = line_by_batch.parts(frame(run), SPEED)[0]
-        [line] = line_by_batch.series(part, SPEED)
+        [line] = line_by_batch.panel(part, SPEED).lines
     finally:
         unregister("momentum")
     assert line.xs == [0, 0.25, 0.9]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.analysis import scaling as scalings
@@ -150,7 +151,9 @@ def ceiling(searches: Sequence[Ceiling]) -> Figure:
 
 def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
     lines, single = line_by_batch.parts(table, wanted)
-    drawn: list[Panel] = [functools.partial(line_by_batch.figure, part, wanted) for part in lines]
+    drawn: list[Panel] = [
+        functools.partial(line_by_batch.figure, line_by_batch.panel(part, wanted), wanted) for part in lines
+    ]
     return drawn + [
         functools.partial(bar_by_case.figure, part, wanted) for rows in single for part in bar_by_case.parts(rows)
     ]
@@ -172,5 +175,6 @@ def _draw_panel(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
         raise UsageError(f"panel {panel}: {what} has {len(drawn)}, counted from 0.")
     with style.styled():
         figure = drawn[panel]()
-        style.settle(figure)
+        style.settle(figure, final=False)
+    FigureCanvasAgg(figure)  # the caller may draw it by all means of matplotlib
     return figure

@@ -38,6 +38,12 @@ def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int
     ]
 
 
+def narrowed(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Return the columns of a table that a plot reads, with its axes and units: cutting a narrow frame is quick."""
+    wanted = {*axes_of(table), "unit", "size_unit", *names}
+    return table[[name for name in table.columns if name in wanted]]
+
+
 def divide(table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
     """Return one part per combination of values on the axes."""
     return [table.iloc[places] for places in _places(table, names)]

@@ -132,14 +132,14 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
     place = (column + 0.03, row + 0.05)
     if cell.word:
         box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=palette.INK, linewidth=0.6, linestyle=(0, (2, 2)))
-        axes.add_patch(box)
+        axes.add_artist(box)
         axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=style.SMALL, alpha=0.75)
         return
     reach = abs(math.log2(cell.ratio)) / most
     colour = palette.FASTER if cell.ratio >= 1 else palette.SLOWER
-    axes.add_patch(Rectangle(place, 0.94, 0.9, facecolor=colour, alpha=FAINT + (STRONG - FAINT) * reach, linewidth=0))
+    axes.add_artist(Rectangle(place, 0.94, 0.9, facecolor=colour, alpha=FAINT + (STRONG - FAINT) * reach, linewidth=0))
     if cell.unclear:
-        axes.add_patch(
+        axes.add_artist(
             Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=palette.INK, hatch="///", linewidth=0, alpha=0.3)
         )
     axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")

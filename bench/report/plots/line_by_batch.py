@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
-from bench.analysis.units import in_units
+from bench.analysis.units import IMAGE, in_units
 from bench.cases.axes import NOT_ASKED, further_axes
 from bench.report import labels
 from bench.report.plots import facets, palette, scale, style
@@ -41,6 +41,22 @@ class Series(msgspec.Struct, frozen=True):
     values: list[float]
     errors: tuple[list[float], list[float]]
     wall: int | None
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """What a figure shows.
+
+    Attributes:
+        title: values that all rows share.
+        x: axis of the cases against which the metric is drawn.
+        unit: of what a batch holds.
+        lines: one per combination of the other axes.
+    """
+
+    title: str
+    x: str
+    unit: str
+    lines: list[Series]
 
 
 def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
@@ -83,9 +99,14 @@ def has_wall(table: pd.DataFrame) -> bool:
     return bool((table["status"] == "out_of_memory").any())
 
 
-def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
-    """Return the lines of a panel."""
+def panel(part: pd.DataFrame, metric: Metric) -> Panel:
+    """Return what the figure of some rows shows."""
     x = x_axis(part) or "batch"
+    title = facets.title(part, ("mode", *keys(part, x)))
+    return Panel(title, x, facets.in_units(IMAGE, part), _series(part, metric, x))
+
+
+def _series(part: pd.DataFrame, metric: Metric, x: str) -> list[Series]:
     names = facets.varying(part, keys(part, x))
     lines = []
     for rows in facets.divide(part[part[x] != NOT_ASKED], keys(part, x)):
@@ -120,31 +141,30 @@ def _errors(rows: pd.DataFrame, metric: Metric, values: Sequence[float]) -> tupl
     )
 
 
-def figure(part: pd.DataFrame, metric: Metric, models: Sequence[str] = ()) -> Figure:
-    """Draw the panel of some rows; call it within :func:`style.styled`.
+def figure(shown: Panel, metric: Metric, models: Sequence[str] = ()) -> Figure:
+    """Draw a panel; call it within :func:`style.styled`.
 
     Args:
-        part: the rows.
+        shown: the panel.
         metric: to draw.
         models: all models of the page: each has its hue.
     """
-    lines = series(part, metric)
+    lines = shown.lines
     looks = palette.looks([line.model for line in lines], models)
     values = [value for line in lines for value in line.values]
     divisor, symbol = scale.unit(metric, values)
     logarithmic = scale.is_wide(values)
     drawn, axes = style.canvas(HEIGHT)
-    x = x_axis(part) or "batch"
-    axes.set_title(facets.title(part, ("mode", *keys(part, x))))
-    axes.set_ylabel(facets.in_units(scale.title(metric, symbol, logarithmic), part))
+    axes.set_title(shown.title)
+    axes.set_ylabel(scale.title(metric, symbol, logarithmic).replace(IMAGE, shown.unit))
     xs = sorted({place for line in lines for place in [*line.xs, *([line.wall] if line.wall else [])]})
-    if x == "batch":
-        axes.set_xlabel(facets.in_units("Batch (images per step, log scale)", part))
+    if shown.x == "batch":
+        axes.set_xlabel(f"Batch ({shown.unit}s per step, log scale)")
         axes.set_xscale("log", base=2)
         axes.set_xlim(xs[0] / 1.3, xs[-1] * 1.3)
         scale.set_ticks(axes.xaxis, kept := scale.thinned(list(map(int, xs))), [str(place) for place in kept])
     else:  # a numeric axis that may begin at 0, which a log scale cannot show
-        axes.set_xlabel(labels.axis_title(x))
+        axes.set_xlabel(labels.axis_title(shown.x))
         room = (xs[-1] - xs[0]) * 0.04
         axes.set_xlim(xs[0] - room, xs[-1] + room)
         scale.set_ticks(axes.xaxis, xs, list(map(str, xs)))
@@ -269,10 +289,15 @@ def _top(cluster: tuple[float, list[int]], gap: float) -> float:
     return cluster[0] + (len(cluster[1]) - 1) * gap / 2
 
 
-def alt(part: pd.DataFrame, metric: Metric) -> str:
-    """Return one sentence: the content of the panel, its smallest and largest value, and where memory ran out."""
-    lines = series(part, metric)
-    x = x_axis(part) or "batch"
+def alt(part: pd.DataFrame, shown: Panel, metric: Metric) -> str:
+    """Return one sentence: the content of the panel, its smallest and largest value, and where memory ran out.
+
+    Args:
+        part: rows of the panel.
+        shown: the panel.
+        metric: of the values.
+    """
+    lines, x = shown.lines, shown.x
     names = facets.varying(part, (*keys(part, x), x))
     rows = sorted(labels.rows(part[part[metric.key].notna()]), key=lambda row: float(row[metric.key]))
     show = scale.shower(metric, [float(row[metric.key]) for row in rows])
@@ -282,6 +307,6 @@ def alt(part: pd.DataFrame, metric: Metric) -> str:
     if walls and len(lines) == 1:
         full = f"; batch {walls[0].wall} ran out of memory"
     return (
-        f"{metric.title} against {labels.axis_title(x).lower()}, {facets.title(part, ('mode', *keys(part, x)))}: "
+        f"{metric.title} against {labels.axis_title(x).lower()}, {shown.title}: "
         f"{labels.count(len(lines), 'line')} from {low} to {high}{full}."
     )

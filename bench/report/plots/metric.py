@@ -33,18 +33,20 @@ def plots(
         question: that they help to answer.
         models: all models of the page, in order.
     """
-    lines, single = line_by_batch.parts(_drawn_columns(table, metric), metric)
+    ends = (f"{metric.key}_low", f"{metric.key}_high")
+    lines, single = line_by_batch.parts(facets.narrowed(table, ("status", metric.key, *ends)), metric)
     panels = [
         finished(
             key=key,
-            figure=functools.partial(line_by_batch.figure, part, metric, models),
-            alt=line_by_batch.alt(part, metric),
+            figure=functools.partial(line_by_batch.figure, panel, metric, models),
+            alt=line_by_batch.alt(part, panel, metric),
             caption=caption,
             part=part,
             metric=metric,
             question=question,
         )
         for key, part in keyed(name, lines)
+        for panel in [line_by_batch.panel(part, metric)]
     ]
     bars = [part for rows in single for part in bar_by_case.parts(rows)]
     return panels + [
@@ -59,13 +61,6 @@ def plots(
         )
         for key, part in keyed(f"{name}-by-case", bars)
     ]
-
-
-def _drawn_columns(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """Return a table without the columns that no panel of the metric reads: cutting a narrow frame is quick."""
-    ends = (f"{metric.key}_low", f"{metric.key}_high")
-    names = {*axes_of(table), "status", "unit", "size_unit", metric.key, *ends}
-    return table[[name for name in table.columns if name in names]]
 
 
 def keyed(name: str, parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:

@@ -32,7 +32,7 @@ def plots(view: View) -> list[Plot]:
 
     Cases on the CPU have panels of their own: on one axis the bars of an accelerator would be too short to see.
     """
-    table = cases_with_phases(view.table)
+    table = facets.narrowed(cases_with_phases(view.table), ("step_seconds", *(f"{name}_share" for name in PARTS)))
     on_host = table["device"].map(is_on_host).astype(bool)
     parts = [part for cases in (table[~on_host], table[on_host]) for part in bar_by_case.parts(cases)]
     return [

@@ -49,8 +49,9 @@ def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
 def _pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
     """Draw a figure in a process that has the style."""
     drawn = figure()
-    style.settle(drawn)
-    return style.to_svg(drawn, alt), style.to_png(drawn)
+    style.settle(drawn, final=True)
+    png = style.to_png(drawn)
+    return style.to_svg(drawn, alt), png
 
 
 @contextlib.contextmanager
@@ -80,6 +81,7 @@ def in_parallel() -> Iterator[None]:
 def _begin() -> None:
     """Begin a process of the pool in the style of plots."""
     style.apply()
+    gc.freeze()  # records and tables of the other process are no garbage here
     begin_pool_process()
 
 

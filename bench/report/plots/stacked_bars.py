@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from bench.formatting import format_number
 from bench.report.plots import palette, scale, style
 
-ROW, AROUND = 30, 128
+ROW, BAR, AROUND = 30, 0.66, 128
 LEGEND = 24
 """Maximum length of a line of the legend, in characters: three names fit side by side."""
 
@@ -64,16 +65,17 @@ def figure(
     longest = max(totals, default=0.0) or 1.0
     left = [0.0] * len(names)
     for layer in grouped(layers):
-        axes.barh(
-            places,
-            layer.widths,
-            left=left,
-            height=0.66,
-            facecolor="none" if layer.look is None else colour(layer.look),
-            edgecolor=palette.INK if layer.look is None else palette.GROUND,
-            linewidth=0.8 if layer.look is None else 1.4,
-            label=textwrap.fill(layer.name, LEGEND),
-        )
+        for place, start, width in zip(places, left, layer.widths, strict=True):
+            bar = Rectangle(
+                (start, place - BAR / 2),
+                width,
+                BAR,
+                facecolor="none" if layer.look is None else colour(layer.look),
+                edgecolor=palette.INK if layer.look is None else palette.GROUND,
+                linewidth=0.8 if layer.look is None else 1.4,
+                label="" if place else textwrap.fill(layer.name, LEGEND),
+            )
+            axes.add_artist(bar)  # add_patch and barh would also search for limits, which are set below
         for place, start, width in zip(places, left, layer.widths, strict=True):
             if width >= LEAST_WRITTEN * longest:
                 ink = palette.INK if layer.look is None else palette.GROUND

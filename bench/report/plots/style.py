@@ -5,18 +5,26 @@ All sizes are CSS pixels: a figure is drawn at 72 dots per inch, so that a point
 
 from __future__ import annotations
 
+import functools
 import io
 import re
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.textpath import text_to_path
 
 from bench.report.plots import palette
 from bench.report.plots.palette import GROUNDS, HUES, INK
@@ -24,6 +32,7 @@ from bench.report.plots.palette import GROUNDS, HUES, INK
 SERIES = len(HUES)
 """Maximum number of series per panel; a panel with more is split."""
 
+DPI = 72
 WIDTH = 480
 SMALL = 11
 """Font size of the smallest texts, in pixels; a narrow screen scrolls a plot and does not shrink it."""
@@ -35,6 +44,8 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "yolopace",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
+    # Alternatives, which no text has: each search for a font reads these lists.
+    **{f"font.{kind}": ["DejaVu Sans"] for kind in ("serif", "sans-serif", "cursive", "fantasy", "monospace")},
     "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,
@@ -95,27 +106,84 @@ def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 def panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
     """Return a figure of several panels one below the other, with shared axes."""
     figure = Figure(
-        figsize=(width / 72, height / 72), dpi=72, layout=ConstrainedLayoutEngine(w_pad=6 / 72, h_pad=6 / 72)
+        figsize=(width / DPI, height / DPI), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=6 / DPI, h_pad=6 / DPI)
     )
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0])
+    _Ruler(figure)
+    every = list(figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0])
+    # Spines end within the axes and the labels of ticks, which only the last panel has on both axes.
+    every[-1].spines[:].set_in_layout(False)
+    return figure, every
 
 
-def settle(figure: Figure) -> None:
-    """Compute the layout of a figure once, so that SVG and PNG are equal and take half the time."""
+class _Ruler(FigureCanvasBase):
+    """The canvas of a figure whose texts are measured, and which is drawn by other means."""
+
+    def get_renderer(self) -> RendererAgg:
+        """Return the renderer that measures texts; it draws nothing."""
+        return _renderer(1, 1, DPI)
+
+
+@functools.lru_cache(8)
+def _renderer(width: int, height: int, dpi: int) -> RendererAgg:
+    """Return a renderer that figures of a size share: it keeps the sizes of texts, and most texts recur."""
+    return RendererAgg(width, height, dpi)
+
+
+def settle(figure: Figure, *, final: bool) -> None:
+    """Compute the layout of a figure once, so that SVG and PNG are equal and take half the time.
+
+    Args:
+        figure: to lay out.
+        final: whether the figure stays as it is until it is drawn.
+    """
     engine = figure.get_layout_engine()
     if engine is not None:
         with warnings.catch_warnings():  # for labels that leave no room for the axes, as in a spoilt record
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
             engine.execute(figure)  # without the extra drawing of figure.draw_without_rendering()
+        if final:
+            _fix_labels(figure)
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 
+def _fix_labels(figure: Figure) -> None:
+    """Keep the labels of axes where the layout has them: a drawing need not measure the labels of ticks for them."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        # A title is above ticks at the top, and the offset of numbers is beyond their labels.
+        if axis.get_ticks_position() in ("bottom", "left") and not axis.get_offset_text().get_text():
+            place = axis.label.get_transform().transform(axis.label.get_position())
+            x, y = figure.transFigure.inverted().transform(place)
+            axis.set_label_coords(x, y, figure.transFigure)
+            for tick in axis.get_major_ticks():
+                tick.label1.set_in_layout(False)
+
+
+class _SvgRenderer(RendererSVG):  # type: ignore[misc]
+    """A renderer that draws one figure and keeps the sizes of texts for the next."""
+
+    def get_text_width_height_descent(self, s: str, prop: FontProperties, ismath: Any) -> tuple[float, float, float]:
+        """Return width, height and descent of a text."""
+        return _unhinted_size(s, prop, ismath)
+
+
+@functools.lru_cache(4096)
+def _unhinted_size(text: str, font: FontProperties, is_math: Any) -> tuple[float, float, float]:
+    return text_to_path.get_text_width_height_descent(text, font, is_math)
+
+
 def to_svg(figure: Figure, alt: str) -> str:
-    """Return a figure as an SVG document: the same bytes each time, in the colours of its page."""
+    """Return a figure as an SVG document: the same bytes each time, in the colours of its page.
+
+    Its backgrounds become transparent, and stay so.
+    """
     file = io.StringIO()
+    figure.dpi = DPI
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    renderer = _SvgRenderer(*figure.bbox.size, file, metadata=nothing)
+    figure.draw(renderer)
+    renderer.finalize()
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -140,7 +208,29 @@ def _attribute(text: str) -> str:
 
 def to_png(figure: Figure) -> bytes:
     """Return a figure as PNG on white, with two dots per pixel."""
-    file = io.BytesIO()
-    quick = {"compress_level": 3}  # a fifth larger, in half the time
-    figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None}, pil_kwargs=quick)
-    return file.getvalue()
+    figure.dpi = 2 * DPI
+    figure.set_facecolor("white")
+    width, height = map(int, figure.bbox.size)
+    renderer = _renderer(width, height, 2 * DPI)
+    renderer.clear()
+    figure.draw(renderer)
+    return _encode(np.asarray(renderer.buffer_rgba()))
+
+
+def _encode(pixels: np.ndarray) -> bytes:
+    """Return opaque pixels as PNG, without the filters of Pillow: three times as fast, and a quarter smaller."""
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # the first byte of a row says that it has no filter
+    for channel in range(3):
+        rows[:, 1 + channel :: 3] = pixels[:, :, channel]
+    dots = round(2 * DPI / 0.0254)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits each of red, green and blue
+        (b"pHYs", struct.pack(">IIB", dots, dots, 1)),  # per metre
+        (b"IDAT", zlib.compress(rows.data, 3)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
+        for name, content in chunks
+    )

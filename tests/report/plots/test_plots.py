@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import re
 from itertools import pairwise
 
 import pytest
+from matplotlib import image
 
 from bench.analysis.metrics import METRICS
 from bench.analysis.scaling import EFFICIENCY
@@ -12,7 +14,7 @@ from bench.analysis.table import frame
 from bench.records.record import Energy, Record
 from bench.report.plots import Plot, View, draw, palette, style
 from bench.report.plots.facets import split
-from bench.report.plots.line_by_batch import figure, parts, series, spread_out
+from bench.report.plots.line_by_batch import HEIGHT, figure, panel, parts, spread_out
 from bench.report.plots.metric_plots import MEMORY as memory
 from bench.report.plots.metric_plots import THROUGHPUT as throughput
 from bench.report.plots.scale import ratios, thinned, tick, unit
@@ -71,6 +73,35 @@ def test_a_drawing_is_the_same_bytes_twice_and_takes_the_ink_of_its_page(plots: 
     assert first.png.startswith(b"\x89PNG")
 
 
+def test_pictures_have_the_pixels_of_matplotlib_whatever_was_drawn_before() -> None:
+    [part] = parts(frame([timed(20.0, 4), timed(25.0, 16)]), RATE)[0]
+    with style.styled():
+        other, axes = style.canvas(HEIGHT)
+        axes.set_title("Batch", fontsize=30)
+        style.settle(other, final=True)
+        style.to_png(other)
+        drawn = figure(panel(part, RATE), RATE)
+        style.settle(drawn, final=True)
+        ours = style.to_png(drawn)
+        theirs = io.BytesIO()
+        drawn.savefig(theirs, format="png", dpi=144, facecolor="white")
+    pixels, expected = (image.imread(io.BytesIO(png)) for png in (ours, theirs.getvalue()))
+    assert pixels.shape == (2 * HEIGHT, 2 * style.WIDTH, 3)
+    assert (pixels == expected[:, :, :3]).all() and (expected[:, :, 3] == 1).all()
+
+
+def test_pictures_have_the_labels_of_axes_where_the_layout_has_them() -> None:
+    [part] = parts(frame([timed(20.0, 4), timed(25.0, 16)]), RATE)[0]
+    with style.styled():
+        places = []
+        for final in (False, True):
+            drawn = figure(panel(part, RATE), RATE)
+            style.settle(drawn, final=final)
+            for axis in (drawn.axes[0].xaxis, drawn.axes[0].yaxis):
+                places.append(axis.label.get_window_extent().bounds)
+    assert places[:2] == [pytest.approx(place) for place in places[2:]]
+
+
 def test_a_single_case_is_one_bar_unless_the_tables_have_its_figure() -> None:
     [plot] = memory(view([timed(20.0, 4)]))
     assert plot.key == "memory-by-case-train"
@@ -82,10 +113,10 @@ def test_a_series_ends_at_the_first_batch_that_ran_out_of_memory() -> None:
     full = [make_record(batch=b, status="out_of_memory", reason="Full.") for b in (32, 64)]
     table = frame([timed(20.0, 4), timed(25.0, 16), *full])
     [part] = parts(table, RATE)[0]
-    [line] = series(part, RATE)
+    [line] = panel(part, RATE).lines
     assert (line.xs, line.wall) == ([4, 16], 32)
     with style.styled():
-        texts = [text.get_text() for text in figure(part, RATE).axes[0].texts]
+        texts = [text.get_text() for text in figure(panel(part, RATE), RATE).axes[0].texts]
     assert texts == ["out of memory"]
 
 
@@ -93,7 +124,7 @@ def test_more_lines_than_colours_are_split_into_panels() -> None:
     table = frame([timed(9.0, b, imgsz=32 * i, amp=a) for b in (4, 8) for i in range(1, 5) for a in ("off", "on")])
     panels = parts(table, RATE)[0]
     assert len(panels) == 4
-    assert all(len(series(part, RATE)) <= style.SERIES for part in panels)
+    assert all(len(panel(part, RATE).lines) <= style.SERIES for part in panels)
     assert sum(len(part) for part in panels) == len(table)
 
 
@@ -133,7 +164,7 @@ def test_all_values_lie_within_their_axes(rates: tuple[float, float]) -> None:
     table = frame([timed(rates[0], 4), timed(rates[1], 16)])
     [part] = parts(table, RATE)[0]
     with style.styled():
-        axes = figure(part, RATE).axes[0]
+        axes = figure(panel(part, RATE), RATE).axes[0]
         low, high = axes.get_ylim()
     assert low <= table["images_per_second_low"].min() and table["images_per_second_high"].max() <= high
     assert low == 0 or "log scale" in axes.get_ylabel()
