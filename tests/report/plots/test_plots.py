@@ -90,16 +90,17 @@ def test_pictures_have_the_pixels_of_matplotlib_whatever_was_drawn_before() -> N
     assert (pixels == expected[:, :, :3]).all() and (expected[:, :, 3] == 1).all()
 
 
-def test_pictures_have_the_labels_of_axes_where_the_layout_has_them() -> None:
+def test_pictures_have_axes_and_labels_where_constrained_layout_has_them() -> None:
     [part] = parts(frame([timed(20.0, 4), timed(25.0, 16)]), RATE)[0]
     with style.styled():
         places = []
         for final in (False, True):
             drawn = figure(panel(part, RATE), RATE)
             style.settle(drawn, final=final)
+            places.append(drawn.axes[0].get_window_extent().bounds)
             for axis in (drawn.axes[0].xaxis, drawn.axes[0].yaxis):
                 places.append(axis.label.get_window_extent().bounds)
-    assert places[:2] == [pytest.approx(place) for place in places[2:]]
+    assert places[:3] == [pytest.approx(place) for place in places[3:]]
 
 
 def test_a_single_case_is_one_bar_unless_the_tables_have_its_figure() -> None:
