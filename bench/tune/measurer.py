@@ -140,7 +140,7 @@ class CaseMeasurer:
         """Measure two settings in a pair: interleaved, or one after the other where they cannot run at once.
 
         Returns:
-            A trial of each, or only that of one that failed.
+            A trial of each, or only that of one that failed; none where it is unknown which one did.
 
         Raises:
             KeyboardInterrupt: at Ctrl-C.
@@ -159,8 +159,12 @@ class CaseMeasurer:
         try:
             measured = self._pair(PairInputs(launchers, planned[0], (data[0], data[1]), planned[1]), first == other)
         except WorkerFailed as end:
-            failed = other if str(end).startswith(f"{SIDES[1]}:") else case
-            return [Trial(case=failed, block=block, outcome=end.outcome, cost=time.monotonic() - began, paired=True)]
+            cost = time.monotonic() - began
+            return [
+                Trial(case=side, block=block, outcome=end.outcome, cost=cost, paired=True)
+                for name, side in zip(SIDES, (case, other), strict=True)
+                if str(end).startswith(f"{name}:")
+            ]
         self.pairs.append(RivalPair(block=int(block), base=case, head=other, pair=measured))
         return pair_trials(self.pairs[-1], block)
 

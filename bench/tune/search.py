@@ -250,7 +250,7 @@ class Search:
         added, self._waiting, kept = self._waiting, [], 1
         if not added and not self._whole:
             added = self._proposals(estimates)
-            kept += 2 * LEAST_PAIRS  # measurements: new settings would be chosen by single processes without
+            kept += 2 * LEAST_PAIRS  # measurements, for pairs of the closest
         affordable = max(int(self.seconds_left() / self.cost()) - kept, 0)
         if (lacking := len(added) - affordable) > 0:
             self.needed = lacking * self.cost()

@@ -46,7 +46,7 @@ class Measurer(Protocol):
         """Measure settings in a fresh process."""
 
     def measure_pair(self, case: Case, other: Case, block: str) -> list[Trial]:
-        """Measure two settings in a pair; return a trial of each, or only that of one that failed."""
+        """Measure two settings in a pair; return a trial of each, only that of one that failed, or none."""
 
     def why_not(self, case: Case) -> str:
         """Say why settings are not worth a try, such as a prediction of their memory; empty where they are."""

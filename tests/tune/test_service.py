@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from bench.compare import pairs
@@ -216,6 +217,37 @@ def test_a_clear_winner_is_proven_without_restarts(
     assert restarts == []
     run(launcher, tmp_path / "close", space=Space(make_case(batch=20, imgsz=64), {"batch": [21]}))
     assert restarts
+
+
+def test_pairs_that_were_measured_stay_at_ctrl_c_and_are_not_repeated(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped_in_the_second(self: CaseMeasurer, *rest: Any) -> Any:
+        if self.pairs:
+            raise KeyboardInterrupt
+        return before(self, *rest)
+
+    before = CaseMeasurer.measure_pair
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseMeasurer, "measure_pair", stopped_in_the_second)
+        run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    [known] = store.read_tunings([tmp_path / "results"])[0]
+    assert (known.stopped, len(known.pairs)) == (True, 1)
+    known.winner = None
+    continued, _ = run(launcher, tmp_path / "results", known, space=CLOSE_BATCHES)
+    assert len(continued.pairs) == LEAST_PAIRS
+    assert len({measured.block for measured in continued.pairs}) == LEAST_PAIRS
+
+
+def test_a_pair_of_impossible_settings_is_no_record(
+    launcher: SpawnLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.tune.service.prove", lambda *rest: None)
+    tuning, _ = run(launcher, tmp_path / "results", space=CLOSE_BATCHES)
+    impossible = msgspec.structs.replace(tuning.pairs[0].base, batch=0)
+    with pytest.raises(ValueError, match="batch of no images"):
+        msgspec.structs.replace(tuning, pairs=[msgspec.structs.replace(tuning.pairs[0], base=impossible)])
 
 
 @contextlib.contextmanager

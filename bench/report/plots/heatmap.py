@@ -129,6 +129,7 @@ def figure(panel: Map) -> Figure:
 
 
 def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
+    """Draw a cell; ``add_patch`` would also search for limits, which are set."""
     place = (column + 0.03, row + 0.05)
     if cell.word:
         box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=palette.INK, linewidth=0.6, linestyle=(0, (2, 2)))
