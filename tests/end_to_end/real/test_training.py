@@ -17,7 +17,7 @@ LENGTHS = range(12, 37, 6)
 
 def discarded_steps(lengths):
     """Possible numbers of steps in discarded windows: other people's work may disturb a window, measured again then."""
-    return {sum(some) for count in range(RETRIES + 1) for some in combinations_with_replacement(lengths, count)}
+    return {sum(chosen) for count in range(RETRIES + 1) for chosen in combinations_with_replacement(lengths, count)}
 
 
 @pytest.fixture(scope="module")
