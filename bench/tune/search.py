@@ -24,11 +24,11 @@ from bench.tune.trials import Measurer, Rule, Trial, rules_of
 BLOCK = 5
 """Largest number of settings in a block, besides its reference, which shows a change of the machine's speed."""
 
-CLOSE = math.log(1.12)
+CLOSE = math.log(1.3)
 """Settings this close behind a leader that is clearly faster than the present ones do not drop out by single processes:
 on a machine that other work shares, one of those may be that much slower."""
 
-LEAST_PAIRS, MOST_PAIRS = 2, 4
+LEAST_PAIRS, MOST_PAIRS = 3, 4
 """Pairs with the leader that close settings have before they drop out, and the most of any settings with it."""
 
 WHOLE_MOST = 16
@@ -161,7 +161,7 @@ class Search:
     def estimates(self) -> Estimates:
         """Estimate from all trials with a figure."""
         return Estimates(
-            [Observation(t.case, t.block, math.log(t.seconds)) for t in self.trials if t.seconds is not None],
+            [Observation(t.case, t.block, math.log(t.seconds), t.paired) for t in self.trials if t.seconds is not None],
             self._noise,
         )
 
@@ -259,7 +259,7 @@ class Search:
         return added
 
     def _closest_rival(self, estimates: Estimates) -> Case | None:
-        """Return the settings to measure in a pair with the leader: new rivals first, then what may be the fastest."""
+        """Return what to measure in a pair with the leader: of the settings with the fewest what may be the fastest."""
         lows = {case: estimates.difference(case, self._leader).low for case in self.alive}
         rivals = [
             case
@@ -268,7 +268,7 @@ class Search:
             and (pairs := self._pairs_with_leader(case)) < MOST_PAIRS
             and (lows[case] < -self._margin or (pairs < LEAST_PAIRS and self._is_close(estimates, case)))
         ]
-        return min(rivals, key=lambda case: (self._pairs_with_leader(case) >= LEAST_PAIRS, lows[case]), default=None)
+        return min(rivals, key=lambda case: (self._pairs_with_leader(case), lows[case]), default=None)
 
     def _is_close(self, estimates: Estimates, case: Case) -> bool:
         """Whether a case is close to a leader that is clearly faster than the present settings."""
@@ -356,11 +356,7 @@ class Search:
 
         A setting without any measurement has no prediction: the function then returns infinity.
         """
-        rows = [
-            (changes(self.present, case), estimates.difference(case, self.present).log)
-            for case in self.measured
-            if math.isfinite(estimates.difference(case, self.present).half)
-        ]
+        rows = [(changes(self.present, case), estimates.difference(case, self.present).log) for case in self.measured]
         columns = list(dict.fromkeys(item for changed, _ in rows for item in changed.items()))
         matrix = np.array([[float(changed.get(name) == value) for name, value in columns] for changed, _ in rows])
         if not columns:
