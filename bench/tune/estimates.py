@@ -87,7 +87,7 @@ class Estimates:
         self._fit = max(
             (_Fit(logs, variances, of_case, of_block, noise, shift) for shift in SHIFTS), key=lambda fit: fit.likelihood
         )
-        # The size of shifts is a guess where nothing was measured in both of two blocks.
+        # Where no case ran in both of two blocks, the shift between them is a guess, so their cases are not compared.
         self._linked = connected_components(of_case.T @ of_block @ of_block.T @ of_case)[1]
         self.stdev = math.sqrt(self._fit.variance)
         self._quantile = t_quantile(self._fit.degrees)

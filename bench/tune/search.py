@@ -259,7 +259,7 @@ class Search:
         return added
 
     def _closest_rival(self, estimates: Estimates) -> Case | None:
-        """Return what to measure in a pair with the leader: of the settings with the fewest what may be the fastest."""
+        """Return what to measure in a pair with the leader: of those with the fewest yet, what may be the fastest."""
         lows = {case: estimates.difference(case, self._leader).low for case in self.alive}
         rivals = [
             case
@@ -356,7 +356,11 @@ class Search:
 
         A setting without any measurement has no prediction: the function then returns infinity.
         """
-        rows = [(changes(self.present, case), estimates.difference(case, self.present).log) for case in self.measured]
+        rows = [
+            (changes(self.present, case), estimates.difference(case, self.present).log)
+            for case in self.measured
+            if math.isfinite(estimates.difference(case, self.present).half)
+        ]
         columns = list(dict.fromkeys(item for changed, _ in rows for item in changed.items()))
         matrix = np.array([[float(changed.get(name) == value) for name, value in columns] for changed, _ in rows])
         if not columns:
