@@ -16,7 +16,7 @@ LENGTHS = range(12, 37, 6)
 
 
 def discarded_steps(lengths):
-    """Possible numbers of steps in discarded windows: other people's work may disturb a window, measured again then."""
+    """Possible numbers of steps in discarded windows: one with interference is measured again."""
     return {sum(chosen) for count in range(RETRIES + 1) for chosen in combinations_with_replacement(lengths, count)}
 
 
