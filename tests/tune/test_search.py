@@ -153,6 +153,7 @@ def test_settings_that_nothing_links_to_the_others_never_win() -> None:
         case = DECODING.with_changes(changed)
         searched.trials.append(Trial(case=case, block=block, outcome=Outcome(Status.MEASURED), seconds=seconds))
     assert searched.winner() == DECODING.with_changes(fast)
+    assert searched._prediction(searched.estimates())(DECODING.with_changes(alone)) == math.inf
 
 
 def test_settings_that_fail_the_second_time_never_win() -> None:
